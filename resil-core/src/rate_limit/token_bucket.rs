@@ -218,6 +218,19 @@ impl TokenBucket {
         }
     }
 
+    /// When the bucket is full; `None` beyond the horizon.
+    pub(super) const fn full_at(&self, state: &BucketState, now: Instant) -> Option<Instant> {
+        if !self.tells(now) {
+            return None;
+        }
+        let at = self.instant_at(self.settled(state, self.units(now.as_nanos())));
+        match at {
+            Some(at) if !at.is_reached(now) => Some(at),
+            Some(_) => Some(now),
+            None => None,
+        }
+    }
+
     /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
     #[inline]
     const fn missing(&self, state: &BucketState, now: Instant) -> u64 {
