@@ -2,4 +2,6 @@
 //!
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
+mod per_peer;
+mod rate_limit;
 mod rate_limit_laws;
