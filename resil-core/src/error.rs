@@ -10,7 +10,7 @@
 //! # Laws
 //!
 //! - Nothing is lost silently: details and text are bounded, and say what did not fit.
-//! - Instants stay here. [`Display`](core::fmt::Display) leaves them out, and
+//! - Instants stay here. [`Display`](fmt::Display) leaves them out, and
 //!   [`wire`](ResilienceError::wire) sends the time that *remains* as a [`WireError`].
 //! - `source()` is the original error, so a chain of causes never says the same thing twice.
 
@@ -66,7 +66,7 @@ pub struct ResilienceError<E> {
     attached: Details<ATTACHED>,
 }
 
-const _: () = assert!(size_of::<ResilienceError<()>>() <= 64 + 4 * size_of::<&str>());
+const _: () = assert!(size_of::<ResilienceError<()>>() <= 96 + 2 * size_of::<&str>());
 
 /// Who failed or refused.
 #[non_exhaustive]
