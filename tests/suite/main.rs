@@ -2,4 +2,4 @@
 //!
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
-mod circuit_breaker_laws;
+mod circuit_breaker;

@@ -193,7 +193,9 @@ impl Breaker {
     fn clamp(&mut self, now: u64) {
         let longest = self.policy.open_time(self.openings);
         match &mut self.mode {
-            Mode::Closed { forget_at: Some(at), .. } => *at = (*at).min(now.saturating_add(longest)),
+            Mode::Closed { forget_at: Some(at), .. } => {
+                *at = (*at).min(now.saturating_add(longest))
+            }
             Mode::Open { at_least, until } => {
                 *until = (*until).min(now.saturating_add(longest));
                 *at_least = (*at_least).min(*until);
