@@ -4,6 +4,7 @@ mod mock_time;
 
 use core::cell::Cell;
 use core::future::pending;
+use core::pin::{Pin, pin};
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use mock_time::{advance, at_zero, poll_once, run};
@@ -12,7 +13,6 @@ use resil_embassy::clock::sleep_until;
 use resil_embassy::core::circuit_breaker::{CircuitBreakerConfig, Recorded, State};
 use resil_embassy::core::outcome::{Classification, FailureClass, RetryAt};
 use resil_embassy::core::{ErrorCode, Instant, valid};
-use std::pin::{Pin, pin};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -156,7 +156,10 @@ fn it_can_be_forced_and_let_go() {
     let _turn = at_zero();
     let breaker = breaker();
     breaker.force_open();
-    assert_eq!((breaker.state(), fail(&breaker)), (State::ForcedOpen, ErrorCode::CircuitBreakerOpen));
+    assert_eq!(
+        (breaker.state(), fail(&breaker)),
+        (State::ForcedOpen, ErrorCode::CircuitBreakerOpen)
+    );
     breaker.disable();
     for _ in 0..5 {
         assert_eq!(fail(&breaker), ErrorCode::OperationFailed);
@@ -164,24 +167,4 @@ fn it_can_be_forced_and_let_go() {
     assert_eq!(breaker.state(), State::Disabled);
     breaker.reset();
     assert_eq!(breaker.state(), State::Closed);
-}
-
-#[test]
-fn jitter_is_drawn_from_the_function_that_was_given() {
-    static DRAWS: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(0);
-    fn draw() -> u32 {
-        DRAWS.fetch_add(1, core::sync::atomic::Ordering::Relaxed)
-    }
-    static JITTERED: CircuitBreakerConfig = valid!(
-        CircuitBreakerConfig::builder()
-            .failure_threshold(1)
-            .jitter(resil_embassy::core::backoff::Jitter::Equal)
-            .build()
-    );
-    let _turn = at_zero();
-    let breaker = CircuitBreaker::<CriticalSectionRawMutex>::new("peer", &JITTERED, draw);
-    fail(&breaker);
-    assert_eq!(DRAWS.load(core::sync::atomic::Ordering::Relaxed), 1);
-    fail(&breaker); // refused: nothing opens, so nothing is drawn
-    assert_eq!(DRAWS.load(core::sync::atomic::Ordering::Relaxed), 1);
 }

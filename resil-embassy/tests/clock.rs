@@ -2,12 +2,12 @@
 
 mod mock_time;
 
+use core::pin::pin;
 use core::time::Duration;
 use mock_time::{advance, at_zero, poll_once, run};
 use resil_embassy::EmbassyClock;
 use resil_embassy::clock::sleep_until;
 use resil_embassy::core::{Clock, Instant};
-use std::pin::pin;
 
 #[test]
 fn the_clock_is_the_drivers() {
