@@ -1,1 +1,5 @@
-//! x
+//! Resilience for tokio and for threads.
+
+pub use resil_core as core;
+
+pub mod clock;
