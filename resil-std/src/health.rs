@@ -1,0 +1,2 @@
+//! How is this node?
+//!
