@@ -2,4 +2,5 @@
 
 pub use resil_core as core;
 
+pub mod circuit_breaker;
 pub mod clock;
