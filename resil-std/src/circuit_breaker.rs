@@ -50,13 +50,14 @@ const TARGET: &str = "resil::circuit_breaker";
 /// use resil_std::circuit_breaker::CircuitBreaker;
 /// use resil_std::core::ErrorCode;
 /// use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+/// # use std::convert::Infallible;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn core::error::Error>> {
 /// let config = CircuitBreakerConfig::builder().failure_threshold(2).build()?;
 /// let breaker = CircuitBreaker::new("peer-7", config);
 ///
-/// assert_eq!(breaker.call(async || Ok::<_, String>("sent")).await?, "sent");
+/// assert_eq!(breaker.call(async || Ok::<_, Infallible>("sent")).await?, "sent");
 /// for _ in 0..2 {
 ///     let failed = breaker.call(async || Err::<(), _>("connection reset")).await;
 ///     assert_eq!(failed.unwrap_err().code(), ErrorCode::OperationFailed);
@@ -158,15 +159,15 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     ///
     /// The operation's own error, or the refusal with
     /// [`CIRCUIT_BREAKER_OPEN`](resil_core::ErrorCode::CircuitBreakerOpen) or
-    /// [`CIRCUIT_BREAKER_HALF_OPEN`](resil_core::ErrorCode::CircuitBreakerHalfOpen) and when to come
-    /// back.
+    /// [`CIRCUIT_BREAKER_HALF_OPEN`](resil_core::ErrorCode::CircuitBreakerHalfOpen), when to come
+    /// back, and the name as detail `breaker`.
     pub async fn call<V, E, F, Fut>(&self, operation: F) -> Result<V, ResilienceError<E>>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
         C: Classify<E>,
     {
-        let guard = self.try_acquire()?;
+        let guard = self.enter()?;
         let result = operation().await;
         guard.settle(&result);
         result.map_err(ResilienceError::operation)
@@ -184,7 +185,7 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     where
         C: Classify<E>,
     {
-        let guard = self.try_acquire()?;
+        let guard = self.enter()?;
         let result = operation();
         guard.settle(&result);
         result.map_err(ResilienceError::operation)
@@ -231,6 +232,12 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     /// Lets every call pass and counts nothing until [`reset`](Self::reset).
     pub fn disable(&self) {
         self.decide(|machine, now| ((), machine.disable(now)));
+    }
+
+    /// [`try_acquire`](Self::try_acquire), with an error that says which breaker it was.
+    fn enter<E>(&self) -> Result<Guard<C, T>, ResilienceError<E>> {
+        let named = |refused| ResilienceError::from(refused).with_detail("breaker", self.name());
+        self.try_acquire().map_err(named)
     }
 
     fn classifier(&self) -> &C {
@@ -301,5 +308,154 @@ impl<C, T> fmt::Debug for CircuitBreaker<C, T> {
             .field("name", &self.name())
             .field("machine", &*self.machine())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::panic::AssertUnwindSafe;
+    use core::time::Duration;
+    use std::panic::catch_unwind;
+
+    use resil_core::outcome::FailureClass;
+
+    use super::*;
+    use crate::clock::MockClock;
+
+    type Mocked = CircuitBreaker<EveryError, MockClock>;
+
+    /// Opens at the second failure, for 10 s; an abandonment that ran for 5 s counts.
+    fn breaker() -> (Mocked, MockClock) {
+        let config = CircuitBreakerConfig::builder()
+            .failure_threshold(2)
+            .timeout(Duration::from_secs(10))
+            .build()
+            .unwrap();
+        let clock = MockClock::default();
+        (CircuitBreaker::with("peer", config, EveryError, clock.clone()), clock)
+    }
+
+    fn open(breaker: &Mocked) {
+        for _ in 0..2 {
+            breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+        }
+        assert_eq!(breaker.state(), State::Open);
+    }
+
+    #[test]
+    fn a_refused_operation_is_not_touched_pitfall_23() {
+        let (breaker, _) = breaker();
+        open(&breaker);
+        let refused = breaker.call_blocking(|| -> Result<(), ()> { panic!("called") });
+        assert!(refused.is_err());
+    }
+
+    #[test]
+    fn a_guard_that_is_dropped_frees_its_probe_pitfall_1() {
+        let (breaker, clock) = breaker();
+        open(&breaker);
+        clock.advance(Duration::from_secs(10));
+        let probe = breaker.try_acquire().unwrap();
+        assert!(breaker.try_acquire().is_err(), "one probe at a time");
+        drop(probe);
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(breaker.state(), State::Closed);
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_and_leaves_the_breaker_usable_pitfall_111() {
+        let (breaker, clock) = breaker();
+        for _ in 0..2 {
+            let call =
+                AssertUnwindSafe(|| breaker.call_blocking(|| -> Result<(), ()> { panic!() }));
+            assert!(catch_unwind(call).is_err());
+        }
+        assert_eq!(breaker.state(), State::Open);
+        clock.advance(Duration::from_secs(10));
+        assert!(breaker.call_blocking(|| Ok::<_, ()>(())).is_ok());
+        assert_eq!(breaker.state(), State::Closed);
+    }
+
+    #[test]
+    fn a_guard_taken_during_a_panic_is_not_blamed_for_it() {
+        struct CallsOnDrop<'a>(&'a Mocked);
+        impl Drop for CallsOnDrop<'_> {
+            fn drop(&mut self) {
+                for _ in 0..2 {
+                    drop(self.0.try_acquire());
+                }
+            }
+        }
+        let (breaker, _) = breaker();
+        let unwind = AssertUnwindSafe(|| {
+            let _cleanup = CallsOnDrop(&breaker);
+            panic!()
+        });
+        assert!(catch_unwind(unwind).is_err());
+        assert_eq!(breaker.state(), State::Closed, "two failures would have opened it");
+    }
+
+    #[test]
+    fn a_classifier_that_panics_settles_the_permit() {
+        let config = CircuitBreakerConfig::builder().failure_threshold(1).build().unwrap();
+        let broken = |_: &()| -> bool { panic!("classifier") };
+        let breaker = CircuitBreaker::with_classifier("peer", config, broken);
+        let call = AssertUnwindSafe(|| breaker.call_blocking(|| Err::<(), _>(())));
+        assert!(catch_unwind(call).is_err());
+        assert_eq!(breaker.state(), State::Open);
+    }
+
+    #[test]
+    fn a_poisoned_lock_is_still_a_lock_pitfall_112() {
+        struct Broken(MockClock);
+        impl Clock for Broken {
+            fn now(&self) -> Instant {
+                assert_ne!(self.0.now(), Instant::EPOCH, "not set yet");
+                self.0.now()
+            }
+        }
+        let clock = MockClock::default();
+        let config = CircuitBreakerConfig::DEFAULT;
+        let breaker = CircuitBreaker::with("peer", config, EveryError, Broken(clock.clone()));
+        assert!(catch_unwind(AssertUnwindSafe(|| breaker.state())).is_err());
+        clock.advance(Duration::from_secs(1));
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(breaker.state(), State::Closed);
+    }
+
+    #[test]
+    fn a_stale_guard_says_so_pitfall_31() {
+        let (breaker, _) = breaker();
+        let late = breaker.try_acquire().unwrap();
+        open(&breaker);
+        assert_eq!(late.success(), Recorded::Stale);
+        assert_eq!(breaker.state(), State::Open);
+    }
+
+    #[test]
+    fn looking_takes_no_probe_pitfall_5() {
+        let (breaker, clock) = breaker();
+        open(&breaker);
+        clock.advance(Duration::from_secs(10));
+        for _ in 0..100 {
+            assert_eq!(breaker.state(), State::HalfOpen);
+            assert_eq!(breaker.retry_at(), None);
+        }
+        assert!(breaker.try_acquire().is_ok());
+    }
+
+    #[test]
+    fn forced_states_last_until_the_reset() {
+        let (breaker, clock) = breaker();
+        breaker.force_open();
+        clock.advance(Duration::from_secs(1000));
+        assert_eq!(breaker.retry_at(), Some(RetryAt::Unknown));
+        breaker.disable();
+        for _ in 0..10 {
+            breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+        }
+        assert_eq!(breaker.state(), State::Disabled);
+        breaker.reset();
+        assert_eq!(breaker.state(), State::Closed);
     }
 }

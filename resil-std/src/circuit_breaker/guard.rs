@@ -39,6 +39,7 @@ pub struct Guard<C = EveryError, T: Clock = SystemClock> {
     born_in_panic: bool,
 }
 
+#[expect(clippy::must_use_candidate, reason = "what telling changed is news, not a duty")]
 impl<C, T: Clock> Guard<C, T> {
     pub(super) fn new(breaker: CircuitBreaker<C, T>, permit: Permit) -> Self {
         Self { breaker, permit: Some(permit), born_in_panic: thread::panicking() }
@@ -85,7 +86,11 @@ impl<C, T: Clock> Drop for Guard<C, T> {
         if self.permit.is_some() {
             let died = thread::panicking() && !self.born_in_panic;
             // A panic is a fault in the program, not a hiccup of the network.
-            self.tell(if died { Outcome::Failure(FailureClass::Fatal) } else { Outcome::Abandoned });
+            self.tell(if died {
+                Outcome::Failure(FailureClass::Fatal)
+            } else {
+                Outcome::Abandoned
+            });
         }
     }
 }
