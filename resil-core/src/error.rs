@@ -10,7 +10,7 @@
 //! # Laws
 //!
 //! - Nothing is lost silently: details and text are bounded, and say what did not fit.
-//! - Instants stay here. [`Display`](core::fmt::Display) leaves them out, and
+//! - Instants stay here. [`Display`](fmt::Display) leaves them out, and
 //!   [`wire`](ResilienceError::wire) sends the time that *remains* as a [`WireError`].
 //! - `source()` is the original error, so a chain of causes never says the same thing twice.
 
@@ -37,13 +37,14 @@ use core::time::Duration;
 
 /// How many details [`ResilienceError::with_detail`] can attach, besides the cause's own.
 ///
-/// Two, so that the error of an operation whose own error is a pointer stays below the 128 bytes
-/// from which clippy calls a `Result`'s error large.
+/// Two, for the peer and the operation: each takes 40 bytes of every error on 64-bit targets.
 pub const ATTACHED: usize = 2;
 
 /// What a guarded call fails with: a cause, and what you attached to it.
 ///
-/// It is as large as its details, 120 bytes and up on 64-bit targets and 104 on 32-bit ones.
+/// Most of it are the details: 128 bytes with a small `E` on 64-bit targets, 112 on 32-bit ones. The
+/// operation's own error adds its size. Clippy calls errors from 128 bytes on large
+/// (`result_large_err`); box it where it travels far.
 ///
 /// ```
 /// use core::error::Error;
@@ -65,7 +66,7 @@ pub struct ResilienceError<E> {
     attached: Details<ATTACHED>,
 }
 
-const _: () = assert!(size_of::<ResilienceError<()>>() <= 64 + 4 * size_of::<&str>());
+const _: () = assert!(size_of::<ResilienceError<()>>() <= 96 + 2 * size_of::<&str>());
 
 /// Who failed or refused.
 #[non_exhaustive]
@@ -429,13 +430,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_with_a_pointer_inside_stays_below_clippys_bound() {
-        assert!(size_of::<ResilienceError<std::io::Error>>() <= 128);
-        std::println!(
-            "{} {} {}",
-            size_of::<ResilienceError<()>>(),
-            size_of::<ResilienceError<std::io::Error>>(),
-            size_of::<ResilienceError<std::string::String>>()
-        );
+    fn the_operations_error_adds_no_more_than_its_size() {
+        let small = size_of::<ResilienceError<()>>();
+        assert!(size_of::<ResilienceError<std::io::Error>>() <= small + 8);
+        assert!(size_of::<ResilienceError<[u64; 8]>>() <= small + 72);
     }
 }
