@@ -1,5 +1,7 @@
 //! Reference models, one per machine.
 
+pub mod breaker;
+
 use num_bigint::BigInt;
 
 /// An exact fraction of any size.
