@@ -73,11 +73,11 @@ mod policy;
 
 pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
+use crate::ErrorCode;
 use crate::entropy::Entropy;
 use crate::error::{Family, GaveUp, ResilienceError, RetryExhaustedError};
 use crate::outcome::{Classification, Rejected, RetryAt, RetryHint};
 use crate::time::Instant;
-use crate::ErrorCode;
 use core::time::Duration;
 
 /// One call in progress: which attempt it is at, and until when it may go on.
