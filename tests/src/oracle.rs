@@ -1,5 +1,6 @@
 //! Reference models, one per machine.
 
+pub mod breaker;
 pub mod rate_limit;
 
 use num_bigint::BigInt;

@@ -2,6 +2,7 @@
 //!
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
+mod circuit_breaker;
 mod per_peer;
 mod rate_limit;
 mod rate_limit_laws;

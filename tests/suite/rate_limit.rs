@@ -61,12 +61,12 @@ fn a_cost_of_zero_is_allowed_and_changes_nothing() {
         let mut limiter = Limiter::new(limit);
         let spent = limiter.available(at(7));
         limiter.try_acquire(spent, at(7)).unwrap();
-        let before = limiter.snapshot().clone();
+        let before = limiter.as_state().clone();
         for now in [0, 7, SECOND, u64::MAX] {
             assert!(limiter.try_acquire(0, at(now)).is_ok());
             assert!(limiter.peek(0, at(now)).is_ok());
         }
-        assert!(*limiter.snapshot() == before);
+        assert!(*limiter.as_state() == before);
     }
     zero(&BUCKET);
     zero(&STRICT);
@@ -79,13 +79,13 @@ fn a_denied_request_reserves_and_writes_nothing_pitfall_54() {
     fn denied<L: Limit<State: PartialEq>>(limit: L) {
         let mut limiter = Limiter::new(limit);
         limiter.try_acquire(5, at(7)).unwrap();
-        let before = limiter.snapshot().clone();
+        let before = limiter.as_state().clone();
         for now in [7, 8, 1_000, SECOND / 20] {
             for cost in [1, 5, 6, u32::MAX] {
                 assert!(limiter.try_acquire(cost, at(now)).is_err());
             }
         }
-        assert!(*limiter.snapshot() == before);
+        assert!(*limiter.as_state() == before);
     }
     denied(&BUCKET);
     denied(&STRICT);
