@@ -46,7 +46,7 @@ pub use sliding_window::{
     ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
 };
 pub use strict_bucket::StrictBucket;
-pub use token_bucket::{BucketCharge, BucketRefusal, BucketState, Step, TokenBucket};
+pub use token_bucket::{BucketCharge, BucketState, Step, TokenBucket};
 
 use crate::outcome::Rejected;
 use crate::time::Instant;

@@ -1,6 +1,6 @@
 //! A bucket and a window at once: the seed's rate limit.
 
-use super::{BucketCharge, BucketRefusal, BucketState, ExactLog, Limit, RateLimitConfig};
+use super::{BucketCharge, BucketState, ExactLog, Limit, RateLimitConfig};
 use super::{SubWindows, TokenBucket, Window};
 use crate::config::ConfigError;
 use crate::error::ErrorCode;
@@ -95,19 +95,14 @@ impl<const N: usize> RateLimit<ExactLog<N>> {
 
 impl<W: Window> RateLimit<W> {
     /// The refusal of the part that opens later, where at least one is shut.
-    fn rejected(
-        &self,
-        bucket: Option<BucketRefusal>,
-        window_opens: Instant,
-        now: Instant,
-    ) -> Rejected {
+    fn rejected(&self, bucket: Option<Rejected>, window_opens: Instant, now: Instant) -> Rejected {
         let retry = if self.bucket.tells(window_opens) {
             RetryAt::At(window_opens)
         } else {
             RetryAt::Never
         };
         let by_window = Rejected::new(ErrorCode::RateLimitQuotaExhausted, retry);
-        match bucket.map(|refusal| self.bucket.rejected(refusal)) {
+        match bucket {
             None => by_window,
             Some(by_bucket) if window_opens <= now => by_bucket,
             Some(by_bucket) => match by_bucket.retry() {
@@ -166,11 +161,11 @@ impl<W: Window> Limit for RateLimit<W> {
                 Ok(RateLimitCharge { bucket, window })
             }
             Ok(_) => Err(self.rejected(None, window_opens, now)),
-            Err(refusal) => {
+            Err(rejected) => {
                 if let Some(bucket) = step.store {
                     state.bucket = bucket;
                 }
-                Err(self.rejected(Some(refusal), window_opens, now))
+                Err(self.rejected(Some(rejected), window_opens, now))
             }
         }
     }

@@ -24,9 +24,9 @@ use crate::time::Instant;
 ///
 /// It is the generic cell rate algorithm (ITU-T I.371: the bucket is full again at the *theoretical
 /// arrival time*, which each admission moves later) on a finer clock. A token is 2^f units, with f
-/// such that a unit lies in (½, 1] ns; so tokens are exact, and only reading the clock rounds:
-/// `units(t) = floor(t · 2^f / T + δ)`, where T is the time of a token and δ in (0, ½] never grows.
-/// That is one multiplication by a constant, and no division.
+/// such that a unit lies in (½, 1] ns, so tokens are exact and only reading the clock rounds. With
+/// p nanoseconds in a unit, unit u begins at `ceil(u · p - ½)`: one multiplication by a constant, no
+/// division. p is 2^f-th part of a token's time, rounded up by less than 2^-65.
 ///
 /// # Time that misbehaves
 ///
@@ -37,8 +37,7 @@ use crate::time::Instant;
 ///
 /// # Cost
 ///
-/// One multiplication and some ten additions and compares; a refusal whose time is read three
-/// multiplications more.
+/// Three multiplications to admit, one to refuse, the time to come back included.
 ///
 /// ```
 /// use core::time::Duration;
@@ -66,10 +65,12 @@ pub struct TokenBucket {
     token: u64,
     /// Units in a full bucket.
     full: u64,
-    /// Units per nanosecond, less one, in 2^-64.
-    fraction: u64,
-    /// One less nanoseconds per unit, in 2^-65.
-    inverse: u64,
+    /// 1 - p in 2^-65, where p is nanoseconds per unit.
+    shortfall: u64,
+    /// 1/p - 1 in 2^-64.
+    excess: u64,
+    /// Nanoseconds in which the bucket refills.
+    refill: u64,
     /// The last instant that the bucket can tell from later ones.
     horizon: u64,
 }
@@ -117,19 +118,9 @@ pub struct BucketCharge {
 #[must_use = "the new state has to be stored"]
 pub struct Step {
     /// The decision.
-    pub outcome: Result<BucketCharge, BucketRefusal>,
+    pub outcome: Result<BucketCharge, Rejected>,
     /// The state to store, if it changes.
     pub store: Option<BucketState>,
-}
-
-/// A refusal that has not yet worked out when to come back; [`TokenBucket::rejected`] does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum BucketRefusal {
-    /// The cost is above the capacity: it can never pass.
-    TooLarge,
-    /// Tokens are missing; there are enough once the clock reads this many units.
-    Short(u64),
 }
 
 /// The last instant that any bucket tells from later ones.
@@ -153,7 +144,7 @@ const fn quotient(a: u128, b: u128) -> u64 {
 impl TokenBucket {
     /// The bucket for `config`.
     #[must_use]
-    #[allow(clippy::arithmetic_side_effects)] // 128 bits hold each product, and no divisor is zero
+    #[allow(clippy::arithmetic_side_effects)] // 128 bits hold each product
     pub const fn new(config: RateLimitConfig) -> Self {
         let window = config.window_nanos() as u128;
         let requests = config.max_requests() as u128;
@@ -161,47 +152,44 @@ impl TokenBucket {
         while (token as u128) * requests < window {
             token *= 2;
         }
-        let units = (token as u128) * requests; // in `window` nanoseconds, and < 2 · window
-        let excess = (units - window) << 64;
+        // There are `units` of them in `window` nanoseconds: as many, or fewer than twice as many.
+        let units = (token as u128) * requests;
+        // Where there are more than nanoseconds, their number is even.
+        let shortfall = quotient((units - window) << 64, units / 2);
+        let excess = quotient((shortfall as u128) << 64, (1 << 65) - shortfall as u128);
         let full = token * config.burst_size() as u64;
-        let mut bucket = Self {
-            config,
-            token,
-            full,
-            fraction: quotient(excess, window),
-            inverse: quotient(excess, units / 2), // even, unless there is no excess
-            horizon: LAST_NANO,
-        };
-        let beyond = bucket.instant_of(u64::MAX - full + 1);
+        let horizon = LAST_NANO;
+        let mut bucket = Self { config, token, full, shortfall, excess, refill: 0, horizon };
+        bucket.refill = bucket.begin(full);
+        let beyond = bucket.begin(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
             bucket.horizon = beyond - 1;
         }
         bucket
     }
 
-    /// The clock in units. Never falls as `now` grows; `now` is not beyond the horizon (by much).
+    /// The instant at which a unit begins: `ceil(unit · p - ½)`.
     #[inline]
-    const fn units(&self, now: u64) -> u64 {
-        // Half a unit outweighs what cutting `fraction` loses, up to 2^63 ns.
-        now.wrapping_add(multiply_high(now, self.fraction, 1 << 63))
+    const fn begin(&self, unit: u64) -> u64 {
+        let shortfall = multiply_high(unit, self.shortfall, 0);
+        unit.wrapping_sub(shortfall.wrapping_add(1) >> 1)
     }
 
-    /// The first instant at which the clock reads `units`, which is not 0; or some instant beyond
-    /// the horizon, if that is.
+    /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
     ///
-    /// Multiplying with the stored inverse, too small by less than 2^-65, gives that
-    /// instant or the one before.
+    /// `now + now · excess + ½` falls short of that by less than 1, so it is that unit or the one
+    /// before.
     #[inline]
-    const fn instant_of(&self, units: u64) -> u64 {
-        let excess = multiply_high(units, self.inverse, 0) >> 1;
-        let guess = units.wrapping_sub(excess).wrapping_sub(1);
-        guess.wrapping_add((self.units(guess) < units) as u64)
+    const fn unit(&self, now: u64) -> u64 {
+        let guess = now.wrapping_add(multiply_high(now, self.excess, 1 << 63));
+        let next = guess.wrapping_add(1);
+        if self.begin(next) <= now { next } else { guess }
     }
 
-    /// [`instant_of`](Self::instant_of) for a point of the bucket's future; `None` beyond the horizon.
-    #[inline(always)]
-    const fn instant_at(&self, units: u64) -> Option<Instant> {
-        let at = Instant::from_nanos(self.instant_of(units));
+    /// The instant at which a unit begins; `None` beyond the horizon.
+    #[inline]
+    const fn instant_of(&self, unit: u64) -> Option<Instant> {
+        let at = Instant::from_nanos(self.begin(unit));
         if self.tells(at) { Some(at) } else { None }
     }
 
@@ -211,12 +199,12 @@ impl TokenBucket {
         now.as_nanos() <= self.horizon
     }
 
-    /// When the bucket is full again, as of `units`: re-anchored when the clock has stepped back by
-    /// more than can be waited for.
+    /// The unit in which the bucket is full again, as of the unit `now`: re-anchored when the clock
+    /// has stepped back by more than can be waited for.
     #[inline]
-    const fn settled(&self, state: &BucketState, units: u64) -> u64 {
-        if state.0.saturating_sub(units) > self.full.wrapping_mul(2) {
-            units.wrapping_add(self.full)
+    const fn settled(&self, state: &BucketState, now: u64) -> u64 {
+        if state.0.saturating_sub(now) > self.full.wrapping_mul(2) {
+            now.wrapping_add(self.full)
         } else {
             state.0
         }
@@ -227,9 +215,9 @@ impl TokenBucket {
         if !self.tells(now) {
             return None;
         }
-        let units = self.units(now.as_nanos());
-        let settled = self.settled(state, units);
-        if settled <= units { Some(now) } else { self.instant_at(settled) }
+        let unit = self.unit(now.as_nanos());
+        let settled = self.settled(state, unit);
+        if settled <= unit { Some(now) } else { self.instant_of(settled) }
     }
 
     /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
@@ -238,8 +226,8 @@ impl TokenBucket {
         if !self.tells(now) {
             return u64::MAX;
         }
-        let units = self.units(now.as_nanos());
-        self.settled(state, units).saturating_sub(units)
+        let unit = self.unit(now.as_nanos());
+        self.settled(state, unit).saturating_sub(unit)
     }
 
     /// The decision as a pure transition, for whoever keeps the state in a cell or an atomic.
@@ -253,46 +241,40 @@ impl TokenBucket {
         }
         let cost = self.token.saturating_mul(cost as u64);
         let Some(room) = self.full.checked_sub(cost) else {
-            return Step { outcome: Err(BucketRefusal::TooLarge), store: None };
+            let never = Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never);
+            return Step { outcome: Err(never), store: None };
         };
         if !self.tells(now) {
-            return Step { outcome: Err(BucketRefusal::Short(u64::MAX)), store: None };
+            return Step { outcome: Err(self.short(Instant::MAX)), store: None };
         }
-        let units = self.units(now.as_nanos());
-        let latest = units.wrapping_add(room); // up to the horizon a full bucket fits
-        if state.0 <= latest {
-            let from = if state.0 > units { state.0 } else { units };
-            let charge = BucketCharge { cost, until: units.wrapping_add(cost) };
+        let now = now.as_nanos();
+        let opens = self.begin(state.0.saturating_sub(room));
+        if opens <= now {
+            let unit = self.unit(now);
+            let from = if state.0 > unit { state.0 } else { unit };
+            let charge = BucketCharge { cost, until: unit.wrapping_add(cost) };
             return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
         }
-        if state.0.wrapping_sub(latest) > self.full.wrapping_add(cost) {
-            return self.step_after_clock_went_back(units, cost);
+        if opens.wrapping_sub(now) >= self.refill {
+            return self.refuse_for_long(state, cost, now);
         }
-        Step { outcome: Err(BucketRefusal::Short(state.0.wrapping_sub(room))), store: None }
+        Step { outcome: Err(self.short(Instant::from_nanos(opens))), store: None }
     }
 
-    /// A refusal by a bucket that would be full more than two refills from now: it is empty instead.
+    /// A refusal for a whole refill or longer: perhaps the clock has stepped back.
     #[cold]
-    const fn step_after_clock_went_back(&self, units: u64, cost: u64) -> Step {
-        let store = Some(BucketState(units.wrapping_add(self.full)));
-        Step { outcome: Err(BucketRefusal::Short(units.wrapping_add(cost))), store }
+    const fn refuse_for_long(&self, state: &BucketState, cost: u64, now: u64) -> Step {
+        let settled = self.settled(state, self.unit(now));
+        let store = if settled == state.0 { None } else { Some(BucketState(settled)) };
+        let opens = self.begin(settled.wrapping_sub(self.full).wrapping_add(cost));
+        Step { outcome: Err(self.short(Instant::from_nanos(opens))), store }
     }
 
-    /// A refusal of this bucket with the time to come back.
+    /// The refusal of a bucket that is short of tokens until `opens`.
     #[inline(always)]
-    pub const fn rejected(&self, refusal: BucketRefusal) -> Rejected {
-        match refusal {
-            BucketRefusal::TooLarge => {
-                Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never)
-            }
-            BucketRefusal::Short(units) => {
-                let retry = match self.instant_at(units) {
-                    Some(at) => RetryAt::At(at),
-                    None => RetryAt::Never,
-                };
-                Rejected::new(ErrorCode::RateLimitExceeded, retry)
-            }
-        }
+    const fn short(&self, opens: Instant) -> Rejected {
+        let retry = if self.tells(opens) { RetryAt::At(opens) } else { RetryAt::Never };
+        Rejected::new(ErrorCode::RateLimitExceeded, retry)
     }
 }
 
@@ -323,23 +305,17 @@ impl Limit for TokenBucket {
         if let Some(store) = step.store {
             *state = store;
         }
-        match step.outcome {
-            Ok(charge) => Ok(charge),
-            Err(refusal) => Err(self.rejected(refusal)),
-        }
+        step.outcome
     }
 
     #[inline]
     fn peek(&self, state: &BucketState, cost: u32, now: Instant) -> Result<(), Rejected> {
-        match self.step(state, cost, now).outcome {
-            Ok(_) => Ok(()),
-            Err(refusal) => Err(self.rejected(refusal)),
-        }
+        self.step(state, cost, now).outcome.map(drop)
     }
 
     #[inline]
     fn refund(&self, state: &mut BucketState, charge: BucketCharge, now: Instant) {
-        let left = charge.until.saturating_sub(self.units(now.as_nanos().min(self.horizon)));
+        let left = charge.until.saturating_sub(self.unit(now.as_nanos().min(self.horizon)));
         state.0 = state.0.saturating_sub(left.min(charge.cost));
     }
 
@@ -361,8 +337,8 @@ impl Limit for TokenBucket {
         }
         let next = u64::from(self.available(state, now)).saturating_add(1);
         let allowed = self.full.saturating_sub(next.saturating_mul(self.token));
-        let units = self.units(now.as_nanos());
-        self.instant_at(units.saturating_add(missing.saturating_sub(allowed)))
+        let unit = self.unit(now.as_nanos());
+        self.instant_of(unit.saturating_add(missing.saturating_sub(allowed)))
     }
 
     fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
@@ -425,13 +401,13 @@ mod tests {
     }
 
     #[test]
-    fn inverting_the_clock_finds_the_first_instant() {
+    fn a_unit_is_the_last_to_begin_by_then() {
         for bucket in buckets() {
-            for nanos in [0, 1, 2, 3, 1000, 1 << 40, (1 << 62) + 12345, bucket.horizon - 1] {
-                for units in bucket.units(nanos).max(1)..=bucket.units(nanos + 1) {
-                    let found = bucket.instant_of(units);
-                    assert!(bucket.units(found) >= units, "{bucket:?} {nanos}");
-                    assert!(found == 0 || bucket.units(found - 1) < units, "{bucket:?} {nanos}");
+            for nanos in [0, 1, 2, 3, 1000, 1 << 40, (1 << 62) + 12345, bucket.horizon] {
+                for nanos in nanos.saturating_sub(20)..=nanos.min(bucket.horizon) {
+                    let unit = bucket.unit(nanos);
+                    assert!(bucket.begin(unit) <= nanos, "{bucket:?} {nanos}");
+                    assert!(bucket.begin(unit + 1) > nanos, "{bucket:?} {nanos}");
                 }
             }
         }
