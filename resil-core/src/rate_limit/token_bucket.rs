@@ -69,8 +69,6 @@ pub struct TokenBucket {
     shortfall: u64,
     /// 1/p - 1 in 2^-64.
     excess: u64,
-    /// Nanoseconds in which the bucket refills.
-    refill: u64,
     /// The last instant that the bucket can tell from later ones.
     horizon: u64,
 }
@@ -159,8 +157,7 @@ impl TokenBucket {
         let excess = quotient((shortfall as u128) << 64, (1 << 65) - shortfall as u128);
         let full = token * config.burst_size() as u64;
         let horizon = LAST_NANO;
-        let mut bucket = Self { config, token, full, shortfall, excess, refill: 0, horizon };
-        bucket.refill = bucket.begin(full);
+        let mut bucket = Self { config, token, full, shortfall, excess, horizon };
         let beyond = bucket.begin(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
             bucket.horizon = beyond - 1;
@@ -175,13 +172,17 @@ impl TokenBucket {
         unit.wrapping_sub(shortfall.wrapping_add(1) >> 1)
     }
 
-    /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
-    ///
-    /// `now + now · excess + ½` falls short of that by less than 1, so it is that unit or the one
-    /// before.
+    /// The unit of an instant up to the horizon, or the one before: `now + now · excess + ½` falls
+    /// short of `(now + ½) / p` by less than 1.
+    #[inline]
+    const fn guess(&self, now: u64) -> u64 {
+        now.wrapping_add(multiply_high(now, self.excess, 1 << 63))
+    }
+
+    /// The unit of an instant up to the horizon: the last one to begin by then.
     #[inline]
     const fn unit(&self, now: u64) -> u64 {
-        let guess = now.wrapping_add(multiply_high(now, self.excess, 1 << 63));
+        let guess = self.guess(now);
         let next = guess.wrapping_add(1);
         if self.begin(next) <= now { next } else { guess }
     }
@@ -247,18 +248,21 @@ impl TokenBucket {
         if !self.tells(now) {
             return Step { outcome: Err(self.short(Instant::MAX)), store: None };
         }
-        let now = now.as_nanos();
-        let opens = self.begin(state.0.saturating_sub(room));
-        if opens <= now {
-            let unit = self.unit(now);
-            let from = if state.0 > unit { state.0 } else { unit };
-            let charge = BucketCharge { cost, until: unit.wrapping_add(cost) };
-            return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
+        // The guess decides wherever it does not matter that it may be one unit behind.
+        let guess = self.guess(now.as_nanos());
+        let latest = guess.wrapping_add(room);
+        let next = latest.wrapping_add(1);
+        if state.0 > next || state.0 == next && self.begin(guess.wrapping_add(1)) > now.as_nanos() {
+            if state.0.wrapping_sub(latest) >= self.full {
+                return self.refuse_for_long(state, cost, now.as_nanos());
+            }
+            let opens = self.begin(state.0.wrapping_sub(room));
+            return Step { outcome: Err(self.short(Instant::from_nanos(opens))), store: None };
         }
-        if opens.wrapping_sub(now) >= self.refill {
-            return self.refuse_for_long(state, cost, now);
-        }
-        Step { outcome: Err(self.short(Instant::from_nanos(opens))), store: None }
+        let unit = self.unit(now.as_nanos());
+        let from = if state.0 > guess { state.0 } else { unit };
+        let charge = BucketCharge { cost, until: unit.wrapping_add(cost) };
+        Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) }
     }
 
     /// A refusal for a whole refill or longer: perhaps the clock has stepped back.
