@@ -253,11 +253,14 @@ impl TokenBucket {
         let latest = guess.wrapping_add(room);
         let next = latest.wrapping_add(1);
         if state.0 > next || state.0 == next && self.begin(guess.wrapping_add(1)) > now.as_nanos() {
-            if state.0.wrapping_sub(latest) >= self.full {
-                return self.refuse_for_long(state, cost, now.as_nanos());
-            }
-            let opens = self.begin(state.0.wrapping_sub(room));
-            return Step { outcome: Err(self.short(Instant::from_nanos(opens))), store: None };
+            let (full_again, store) = if state.0.wrapping_sub(latest) < self.full {
+                (state.0, None)
+            } else {
+                let settled = self.settled_for_long(state, now.as_nanos());
+                (settled, Some(BucketState(settled)))
+            };
+            let opens = Instant::from_nanos(self.begin(full_again.wrapping_sub(room)));
+            return Step { outcome: Err(self.short(opens)), store };
         }
         let unit = self.unit(now.as_nanos());
         let from = if state.0 > guess { state.0 } else { unit };
@@ -265,13 +268,11 @@ impl TokenBucket {
         Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) }
     }
 
-    /// A refusal for a whole refill or longer: perhaps the clock has stepped back.
+    /// [`settled`](Self::settled) for a bucket that will be full only after a whole refill and more,
+    /// which no request brings about: perhaps the clock has stepped back.
     #[cold]
-    const fn refuse_for_long(&self, state: &BucketState, cost: u64, now: u64) -> Step {
-        let settled = self.settled(state, self.unit(now));
-        let store = if settled == state.0 { None } else { Some(BucketState(settled)) };
-        let opens = self.begin(settled.wrapping_sub(self.full).wrapping_add(cost));
-        Step { outcome: Err(self.short(Instant::from_nanos(opens))), store }
+    const fn settled_for_long(&self, state: &BucketState, now: u64) -> u64 {
+        self.settled(state, self.unit(now))
     }
 
     /// The refusal of a bucket that is short of tokens until `opens`.
