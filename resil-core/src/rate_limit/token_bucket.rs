@@ -69,6 +69,8 @@ pub struct TokenBucket {
     shortfall: u64,
     /// 1/p - 1 in 2^-64.
     excess: u64,
+    /// Nanoseconds in which the bucket refills.
+    refill: u64,
     /// The last instant that the bucket can tell from later ones.
     horizon: u64,
 }
@@ -157,7 +159,8 @@ impl TokenBucket {
         let excess = quotient((shortfall as u128) << 64, (1 << 65) - shortfall as u128);
         let full = token * config.burst_size() as u64;
         let horizon = LAST_NANO;
-        let mut bucket = Self { config, token, full, shortfall, excess, horizon };
+        let mut bucket = Self { config, token, full, shortfall, excess, refill: 0, horizon };
+        bucket.refill = bucket.begin(full);
         let beyond = bucket.begin(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
             bucket.horizon = beyond - 1;
@@ -172,17 +175,13 @@ impl TokenBucket {
         unit.wrapping_sub(shortfall.wrapping_add(1) >> 1)
     }
 
-    /// The unit of an instant up to the horizon, or the one before: `now + now · excess + ½` falls
-    /// short of `(now + ½) / p` by less than 1.
-    #[inline]
-    const fn guess(&self, now: u64) -> u64 {
-        now.wrapping_add(multiply_high(now, self.excess, 1 << 63))
-    }
-
-    /// The unit of an instant up to the horizon: the last one to begin by then.
+    /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
+    ///
+    /// `now + now · excess + ½` falls short of that by less than 1, so it is that unit or the one
+    /// before.
     #[inline]
     const fn unit(&self, now: u64) -> u64 {
-        let guess = self.guess(now);
+        let guess = now.wrapping_add(multiply_high(now, self.excess, 1 << 63));
         let next = guess.wrapping_add(1);
         if self.begin(next) <= now { next } else { guess }
     }
@@ -246,26 +245,22 @@ impl TokenBucket {
             return Step { outcome: Err(never), store: None };
         };
         if !self.tells(now) {
-            return Step { outcome: Err(self.short(Instant::MAX)), store: None };
+            return Step { outcome: Err(self.short(u64::MAX)), store: None };
         }
-        // The guess decides wherever it does not matter that it may be one unit behind.
-        let guess = self.guess(now.as_nanos());
-        let latest = guess.wrapping_add(room);
-        let next = latest.wrapping_add(1);
-        if state.0 > next || state.0 == next && self.begin(guess.wrapping_add(1)) > now.as_nanos() {
-            let (full_again, store) = if state.0.wrapping_sub(latest) < self.full {
-                (state.0, None)
-            } else {
-                let settled = self.settled_for_long(state, now.as_nanos());
-                (settled, Some(BucketState(settled)))
-            };
-            let opens = Instant::from_nanos(self.begin(full_again.wrapping_sub(room)));
-            return Step { outcome: Err(self.short(opens)), store };
+        let now = now.as_nanos();
+        let opens = self.begin(state.0.saturating_sub(room));
+        if opens <= now {
+            let unit = self.unit(now);
+            let from = if state.0 > unit { state.0 } else { unit };
+            let charge = BucketCharge { cost, until: unit.wrapping_add(cost) };
+            return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
         }
-        let unit = self.unit(now.as_nanos());
-        let from = if state.0 > guess { state.0 } else { unit };
-        let charge = BucketCharge { cost, until: unit.wrapping_add(cost) };
-        Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) }
+        if opens.wrapping_sub(now) < self.refill {
+            return Step { outcome: Err(self.short(opens)), store: None };
+        }
+        let settled = self.settled_for_long(state, now);
+        let opens = self.begin(settled.wrapping_sub(room));
+        Step { outcome: Err(self.short(opens)), store: Some(BucketState(settled)) }
     }
 
     /// [`settled`](Self::settled) for a bucket that will be full only after a whole refill and more,
@@ -275,9 +270,10 @@ impl TokenBucket {
         self.settled(state, self.unit(now))
     }
 
-    /// The refusal of a bucket that is short of tokens until `opens`.
+    /// The refusal of a bucket that is short of tokens until the instant `opens`.
     #[inline(always)]
-    const fn short(&self, opens: Instant) -> Rejected {
+    const fn short(&self, opens: u64) -> Rejected {
+        let opens = Instant::from_nanos(opens);
         let retry = if self.tells(opens) { RetryAt::At(opens) } else { RetryAt::Never };
         Rejected::new(ErrorCode::RateLimitExceeded, retry)
     }
