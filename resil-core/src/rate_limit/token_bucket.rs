@@ -126,13 +126,6 @@ pub struct Step {
 /// The last instant that any bucket tells from later ones.
 const LAST_NANO: u64 = 1 << 63;
 
-/// The high half of a · b + addend.
-#[inline]
-const fn multiply_high(a: u64, b: u64, addend: u64) -> u64 {
-    let wide = (a as u128).wrapping_mul(b as u128).wrapping_add(addend as u128);
-    (wide >> 64) as u64
-}
-
 /// `a / b`, of which the compiler cannot see that `b` is not zero: a valid configuration sees to it.
 const fn quotient(a: u128, b: u128) -> u64 {
     match a.checked_div(b) {
@@ -171,19 +164,22 @@ impl TokenBucket {
     /// The instant at which a unit begins: `ceil(unit · p - ½)`.
     #[inline]
     const fn begin(&self, unit: u64) -> u64 {
-        let shortfall = multiply_high(unit, self.shortfall, 0);
-        unit.wrapping_sub(shortfall.wrapping_add(1) >> 1)
+        let wide = (unit as u128).wrapping_mul(self.shortfall as u128);
+        unit.wrapping_sub(((wide >> 64) as u64).wrapping_add(1) >> 1)
     }
 
     /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
     ///
-    /// `now + now · excess + ½` falls short of that by less than 1, so it is that unit or the one
-    /// before.
+    /// The product falls short of that by less than `now + 2` in 2^-64, which is less than 1; so it
+    /// can be one unit behind, and surely is not unless that much would carry.
     #[inline]
     const fn unit(&self, now: u64) -> u64 {
-        let guess = now.wrapping_add(multiply_high(now, self.excess, 1 << 63));
+        let half = (1 << 63) | (self.excess >> 1);
+        let wide = (now as u128).wrapping_mul(self.excess as u128).wrapping_add(half as u128);
+        let guess = now.wrapping_add((wide >> 64) as u64);
         let next = guess.wrapping_add(1);
-        if self.begin(next) <= now { next } else { guess }
+        let is_sure = (wide as u64).checked_add(now.wrapping_add(2)).is_some();
+        if is_sure || self.begin(next) > now { guess } else { next }
     }
 
     /// The instant at which a unit begins; `None` beyond the horizon.
