@@ -244,7 +244,10 @@ impl TokenBucket {
             return Step { outcome: Err(self.short(u64::MAX)), store: None };
         }
         let now = now.as_nanos();
-        let opens = self.begin(state.0.saturating_sub(room));
+        let opens = match state.0.checked_sub(room) {
+            Some(unit) => self.begin(unit),
+            None => 0,
+        };
         if opens <= now {
             let unit = self.unit(now);
             let from = if state.0 > unit { state.0 } else { unit };
