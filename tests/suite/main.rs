@@ -3,3 +3,8 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
 mod circuit_breaker;
+mod seed_snippets;
+mod std_circuit_breaker;
+mod std_rate_limit;
+mod std_retry;
+mod std_tracing;
