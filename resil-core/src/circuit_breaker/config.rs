@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn the_lease_outlives_every_known_attempt() {
-        let lease = |builder: CircuitBreakerConfigBuilder| builder.build().unwrap().lease().as_secs();
+        let lease =
+            |builder: CircuitBreakerConfigBuilder| builder.build().unwrap().lease().as_secs();
         let new = CircuitBreakerConfig::builder;
         let seconds = Duration::from_secs;
         assert_eq!(lease(new().timeout(seconds(5))), 60, "attempt timeout not known");
