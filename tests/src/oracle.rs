@@ -1,5 +1,8 @@
 //! Reference models, one per machine.
 
+pub mod breaker;
+pub mod rate_limit;
+
 use num_bigint::BigInt;
 
 /// An exact fraction of any size.
