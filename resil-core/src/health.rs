@@ -34,6 +34,7 @@
 //! 16 checks, which is a name, a status, a message and details for whatever a small node depends on.
 //! There is no default time to live: three times the period of the check forgives two lost results.
 
+mod check;
 mod registry;
 mod report;
 mod result;

@@ -1,9 +1,10 @@
 //! The checks of a node and their last results, in a fixed number of slots.
 
+use super::check::Check;
 use super::{CheckStatus, HealthCheckResult, HealthReport, HealthStatus, Probe};
 use crate::config::ConfigError;
 use crate::error::ErrorCode;
-use crate::time::{Instant, earliest, saturating_nanos};
+use crate::time::{Instant, earliest};
 use core::time::Duration;
 
 /// Up to `N` checks by name, with the last result of each.
@@ -49,15 +50,6 @@ pub struct HealthRegistry<Name = &'static str, const N: usize = 16> {
 struct Slot<Name> {
     generation: u32,
     check: Option<Check<Name>>,
-}
-
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub(super) struct Check<Name> {
-    pub(super) name: Name,
-    ttl_nanos: u64,
-    registered: Instant,
-    pub(super) result: Option<HealthCheckResult>,
 }
 
 const _: () = assert!(size_of::<Slot<&str>>() <= 232 + 4 * size_of::<&str>());
@@ -136,8 +128,7 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         let (slot, free) = slots
             .find(|(_, slot)| slot.check.is_none() && slot.generation < u32::MAX)
             .ok_or(RegisterError::Full { capacity: N })?;
-        let ttl_nanos = saturating_nanos(ttl);
-        free.check = Some(Check { name, ttl_nanos, registered: now, result: None });
+        free.check = Some(Check::new(name, ttl, now));
         let id = CheckId { slot, generation: free.generation };
         self.settle(now);
         Ok(id)
@@ -181,10 +172,7 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
     fn settle(&mut self, now: Instant) {
         self.started = self.started.min(now);
         for check in self.slots.iter_mut().filter_map(|slot| slot.check.as_mut()) {
-            check.registered = check.registered.min(now);
-            if let Some(result) = &mut check.result {
-                result.settle(now);
-            }
+            check.settle(now);
         }
     }
 
@@ -245,61 +233,6 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check<Name>> {
         self.slots.iter().filter_map(|slot| slot.check.as_ref())
     }
-}
-
-impl<Name> Check<Name> {
-    /// The one place where it is decided whether a result counts.
-    pub(super) fn status(&self, now: Instant) -> CheckStatus {
-        match (&self.result, self.recorded()) {
-            (Some(result), Some(recorded)) if within(recorded, self.ttl_nanos, now) => {
-                result.status().into()
-            }
-            _ => CheckStatus::Unknown,
-        }
-    }
-
-    /// The time since the last result was recorded.
-    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
-        self.recorded().map(|recorded| now.saturating_since(recorded))
-    }
-
-    fn recorded(&self) -> Option<Instant> {
-        self.result.as_ref().and_then(HealthCheckResult::timestamp)
-    }
-
-    fn counts_as(&self, probe: Probe, now: Instant) -> HealthStatus {
-        match (self.status(now), probe) {
-            (CheckStatus::Known(status), _) => status,
-            (CheckStatus::Unknown, Probe::Overall) => HealthStatus::Degraded,
-            (CheckStatus::Unknown, Probe::Startup | Probe::Readiness) => HealthStatus::Unhealthy,
-            (CheckStatus::Unknown, Probe::Liveness) => {
-                if within(self.registered, self.ttl_nanos, now) {
-                    HealthStatus::Healthy
-                } else {
-                    HealthStatus::Unhealthy
-                }
-            }
-        }
-    }
-
-    fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let result = self.recorded().and_then(|recorded| edge(recorded, self.ttl_nanos, now));
-        match self.status(now) {
-            CheckStatus::Known(_) => result,
-            CheckStatus::Unknown => earliest(result, edge(self.registered, self.ttl_nanos, now)),
-        }
-    }
-}
-
-/// Whether `now` is in the span of `ttl` from `since` on; an instant from the future proves nothing.
-fn within(since: Instant, ttl: u64, now: Instant) -> bool {
-    since.is_reached(now) && !since.plus_nanos(ttl).is_reached(now)
-}
-
-/// The first instant after `now` at which [`within`] changes.
-fn edge(since: Instant, ttl: u64, now: Instant) -> Option<Instant> {
-    let end = since.plus_nanos(ttl);
-    [since, end].into_iter().find(|edge| !edge.is_reached(now))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the node says about itself when asked.
 
-use super::registry::{Check, HealthRegistry};
-use super::{CheckStatus, HealthCheckResult, HealthStatus, MESSAGE, Probe};
+use super::check::Check;
+use super::{CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, MESSAGE, Probe};
 use crate::error::Details;
 use crate::text::Text;
 use crate::time::Instant;
