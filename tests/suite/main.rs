@@ -6,6 +6,7 @@ mod circuit_breaker;
 mod rate_limit_laws;
 mod seed_snippets;
 mod std_circuit_breaker;
+mod std_health;
 mod std_rate_limit;
 mod std_retry;
 mod std_tracing;
