@@ -13,9 +13,10 @@ use negatives as _;
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
-use resil_core::outcome::{Classification, Classify, EveryError};
+use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
 use resil_core::rate_limit::{Limit, Limiter, RateLimitConfig, StrictBucket, TokenBucket};
-use resil_core::{Instant, Outcome, Rejected, time, valid};
+use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, time, valid};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
 const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
@@ -26,6 +27,7 @@ pub extern "C" fn _start() -> ! {
     loop {
         time_passes();
         outcomes();
+        retry(&black_box(RetryPolicy::DEFAULT));
         breaker(&black_box(CircuitBreakerConfig::DEFAULT));
         limit(&black_box(TokenBucket::new(RATE)));
         limit(&black_box(STRICT));
@@ -58,6 +60,25 @@ fn time_passes() {
 fn outcomes() {
     black_box(EveryError.classify(&()));
     black_box(black_box(Classification::Ignored).outcome());
+}
+
+fn retry(policy: &RetryPolicy) {
+    let mut retry = black_box(Retry::start(policy, any_now()));
+    black_box((retry.attempt(), retry.failed(), retry.deadline()));
+    black_box(retry.is_past_deadline(any_now()));
+    let failure = black_box(Classification::Ignored);
+    if let Next::Wait(wait) = retry.record(policy, failure, black_box(0_u32), any_now()) {
+        black_box((wait.until(), wait.attempt()));
+    }
+    let refusal = Rejected::new(black_box(ErrorCode::RateLimitExceeded), black_box(RetryAt::Never));
+    match retry.refused(policy, refusal, black_box(0_u32), any_now()) {
+        Next::Wait(wait) => black_box(wait.until()),
+        Next::Stop(refused) => {
+            black_box(retry.refusal_error(refused, Some(())));
+            any_now()
+        }
+    };
+    black_box(retry.error(black_box(Stop::Exhausted), ()));
 }
 
 fn breaker(config: &CircuitBreakerConfig) {

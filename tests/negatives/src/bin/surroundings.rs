@@ -11,6 +11,7 @@ use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::error::{ErrorCode, NetworkError, ResilienceError, TimeoutError};
 use resil_core::outcome::RetryAt;
 use resil_core::rate_limit::{RateLimitConfig, StrictBucket, TokenBucket};
+use resil_core::retry::RetryPolicy;
 use resil_core::text::Text;
 use resil_core::{ConfigError, Instant, ManualClock, Rejected};
 
@@ -71,6 +72,18 @@ fn backoff() {
 
 fn policies() {
     built(
+        RetryPolicy::builder()
+            .max_attempts(black_box(3))
+            .initial_delay(any_duration())
+            .max_delay(any_duration())
+            .exponential_base(Ratio::new(black_box(3), black_box(2)))
+            .jitter(black_box(Jitter::Full))
+            .deadline(any_duration())
+            .max_retry_after(any_duration())
+            .max_refusal_waits(black_box(0))
+            .build(),
+    );
+    built(
         CircuitBreakerConfig::builder()
             .failure_threshold(black_box(5))
             .success_threshold(black_box(1))
@@ -79,6 +92,9 @@ fn policies() {
             .lease(any_duration())
             .attempt_timeout(any_duration())
             .abandon_counts_after(black_box(None))
+            .multiplier(Ratio::new(black_box(3), black_box(2)))
+            .max_timeout(any_duration())
+            .jitter(black_box(Jitter::Full))
             .build(),
     );
     let rate = RateLimitConfig::builder()
