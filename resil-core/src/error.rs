@@ -188,6 +188,26 @@ impl<E> ResilienceError<E> {
         self.cause
     }
 
+    /// The refusal of a limiter, a breaker or a bulkhead, where the call was not even made.
+    ///
+    /// ```
+    /// use resil_core::error::{ErrorCode, ResilienceError};
+    /// use resil_core::{Rejected, RetryAt};
+    ///
+    /// let refusal = Rejected::new(ErrorCode::CircuitBreakerOpen, RetryAt::Unknown);
+    /// assert_eq!(ResilienceError::<()>::from(refusal).refusal(), Some(refusal));
+    /// assert_eq!(ResilienceError::operation(()).refusal(), None);
+    /// ```
+    #[must_use]
+    pub const fn refusal(&self) -> Option<Rejected> {
+        match &self.cause {
+            Cause::RateLimit(error) => Some(error.refusal()),
+            Cause::CircuitBreakerOpen(error) => Some(error.refusal()),
+            Cause::Rejected(refusal) => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// When to come back; `None` where nothing was refused.
     #[must_use]
     pub const fn retry_at(&self) -> Option<RetryAt> {
@@ -220,6 +240,18 @@ impl<E> ResilienceError<E> {
             Cause::Operation(error) => Some(error),
             Cause::RetryExhausted(error) => error.into_last_error(),
             _ => None,
+        }
+    }
+
+    /// The operation's own error where it was passed through; everything else stays what it was.
+    ///
+    /// # Errors
+    ///
+    /// `self`, with its details.
+    pub fn try_into_operation(self) -> Result<E, Self> {
+        match self.cause {
+            Cause::Operation(error) => Ok(error),
+            cause => Err(Self { cause, attached: self.attached }),
         }
     }
 
