@@ -1,5 +1,8 @@
 //! Reference models, one per machine.
 
+pub mod backoff;
+pub mod retry;
+
 use num_bigint::BigInt;
 
 /// An exact fraction of any size.
