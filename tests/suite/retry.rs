@@ -363,6 +363,16 @@ mod spec_3 {
     }
 
     #[test]
+    fn a_refusal_after_a_step_back_moves_the_deadline_likewise() {
+        let policy = policy(EXACT.deadline(10 * SECOND).max_refusal_waits(9));
+        let mut retry = Retry::start(&policy, at(1_000));
+        let limited = |until| refusal(ErrorCode::RateLimitExceeded, RetryAt::At(at(until)));
+        assert_eq!(waits(retry.refused(&policy, limited(9), 0, at(0))).until(), at(9));
+        assert_eq!(retry.deadline(), Some(at(10)));
+        assert!(stops(retry.refused(&policy, limited(12), 0, at(9))).after_waiting());
+    }
+
+    #[test]
     fn a_clock_that_jumps_forward_ends_the_call_once() {
         let policy = policy(EXACT.deadline(10 * SECOND));
         let mut retry = Retry::start(&policy, at(0));
