@@ -3,4 +3,8 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
 mod backoff;
+mod circuit_breaker;
+mod errors;
+mod health;
+mod rate_limit_laws;
 mod retry;

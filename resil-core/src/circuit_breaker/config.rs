@@ -1,6 +1,7 @@
 //! The policy of a breaker: when it opens, for how long, and what closes it.
 
 use super::open_time::OpenTime;
+use crate::backoff::{Backoff, Jitter, Ratio};
 use crate::config::ConfigError;
 use crate::time::{SECOND, saturating_nanos};
 use core::time::Duration;
@@ -47,7 +48,6 @@ impl CircuitBreakerConfig {
     pub const DEFAULT: Self = crate::valid!(Self::builder().build());
 
     /// A builder that holds the defaults.
-    #[must_use]
     pub const fn builder() -> CircuitBreakerConfigBuilder {
         CircuitBreakerConfigBuilder::new()
     }
@@ -68,6 +68,12 @@ impl CircuitBreakerConfig {
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         Duration::from_nanos(self.open_time.first())
+    }
+
+    /// How long no opening outlasts.
+    #[must_use]
+    pub const fn max_timeout(&self) -> Duration {
+        self.open_time.max()
     }
 
     /// Probes that may be out at the same time.
@@ -106,6 +112,9 @@ pub struct CircuitBreakerConfigBuilder {
     success_threshold: u16,
     probes: u8,
     timeout: u64,
+    multiplier: Ratio,
+    max_timeout: Option<u64>,
+    jitter: Jitter,
     lease: Option<u64>,
     attempt_timeout: Option<u64>,
     abandon_counts_after: Abandonment,
@@ -126,6 +135,9 @@ impl CircuitBreakerConfigBuilder {
             success_threshold: 1,
             probes: 1,
             timeout: 60 * SECOND,
+            multiplier: Ratio::ONE,
+            max_timeout: None,
+            jitter: Jitter::None,
             lease: None,
             attempt_timeout: None,
             abandon_counts_after: Abandonment::HalfTheTimeout,
@@ -147,6 +159,30 @@ impl CircuitBreakerConfigBuilder {
     /// How long the breaker stays open before it lets a probe through. Default: 60 s, the seed's.
     pub const fn timeout(mut self, open_time: Duration) -> Self {
         self.timeout = saturating_nanos(open_time);
+        self
+    }
+
+    /// By how much each opening lasts longer than the one before, up to
+    /// [`max_timeout`](Self::max_timeout): 1, or 1.01 to 64. The open time is back at
+    /// [`timeout`](Self::timeout) once the breaker has been closed for one present open time without
+    /// a counted failure. Default: 1, the seed's constant.
+    pub const fn multiplier(mut self, multiplier: Ratio) -> Self {
+        self.multiplier = multiplier;
+        self
+    }
+
+    /// The longest open time, jitter included; no shorter than [`timeout`](Self::timeout). Default:
+    /// ten times `timeout`, as Envoy's outlier ejection has it (30 s, at most 300 s).
+    pub const fn max_timeout(mut self, longest: Duration) -> Self {
+        self.max_timeout = Some(saturating_nanos(longest));
+        self
+    }
+
+    /// How open times are spread, so that peers which saw one outage do not probe in step:
+    /// [`None`](Jitter::None), [`Equal`](Jitter::Equal) or [`Quarter`](Jitter::Quarter). The others
+    /// could leave no open time at all, or need to know the one before. Default: `None`, the seed's.
+    pub const fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
         self
     }
 
@@ -190,7 +226,9 @@ impl CircuitBreakerConfigBuilder {
     /// # Errors
     ///
     /// [`ConfigError`] names the setting: a threshold, `probes` or a duration of zero, more than 85
-    /// probes, a duration above 2^62 ns (146 years), or a `lease` that an attempt may outlive.
+    /// probes, a duration above 2^62 ns (146 years), a `multiplier` that is neither 1 nor 1.01 to 64,
+    /// a `max_timeout` below `timeout`, a `jitter` that is none of the three, or a `lease` that an
+    /// attempt may outlive.
     pub const fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
         if self.failure_threshold == 0 {
             return Err(ConfigError::new(
@@ -207,15 +245,16 @@ impl CircuitBreakerConfigBuilder {
         if self.probes == 0 || self.probes > MAX_PROBES {
             return Err(ConfigError::new("probes", "probes must be 1 to 85"));
         }
-        if self.timeout == 0 || self.timeout > LONGEST {
-            return Err(ConfigError::new("timeout", "timeout must be 1 ns to 2^62 ns (146 years)"));
-        }
+        let open_time = match self.checked_open_time() {
+            Ok(open_time) => open_time,
+            Err(error) => return Err(error),
+        };
         let lease = match self.checked_lease() {
             Ok(lease) => lease,
             Err(error) => return Err(error),
         };
         Ok(CircuitBreakerConfig {
-            open_time: OpenTime::new(self.timeout),
+            open_time,
             lease,
             abandon_counts_after: match self.abandon_counts_after {
                 Abandonment::HalfTheTimeout => Some(self.timeout / 2),
@@ -226,6 +265,36 @@ impl CircuitBreakerConfigBuilder {
             success_threshold: self.success_threshold,
             probes: self.probes,
         })
+    }
+
+    const fn checked_open_time(&self) -> Result<OpenTime, ConfigError> {
+        if self.timeout == 0 || self.timeout > LONGEST {
+            return Err(ConfigError::new("timeout", "timeout must be 1 ns to 2^62 ns (146 years)"));
+        }
+        let max = match self.max_timeout {
+            Some(max) if max < self.timeout || max > LONGEST => {
+                return Err(ConfigError::new(
+                    "max_timeout",
+                    "max_timeout must be at least timeout and at most 2^62 ns (146 years)",
+                ));
+            }
+            Some(max) => max,
+            None => self.timeout.saturating_mul(10),
+        };
+        if !matches!(self.jitter, Jitter::None | Jitter::Equal | Jitter::Quarter) {
+            return Err(ConfigError::new("jitter", "jitter must be none, equal or quarter"));
+        }
+        let curve = Backoff::builder()
+            .initial_delay(Duration::from_nanos(self.timeout))
+            .max_delay(Duration::from_nanos(max))
+            .exponential_base(self.multiplier)
+            .jitter(self.jitter)
+            .build();
+        match curve {
+            Ok(curve) => Ok(OpenTime::new(curve)),
+            // The other settings of the curve are checked above.
+            Err(_) => Err(ConfigError::new("multiplier", "multiplier must be 1, or 1.01 to 64")),
+        }
     }
 
     const fn checked_lease(&self) -> Result<u64, ConfigError> {
@@ -264,7 +333,8 @@ mod tests {
         let config = CircuitBreakerConfig::DEFAULT;
         assert_eq!((config.failure_threshold(), config.success_threshold()), (5, 1));
         assert_eq!((config.timeout(), config.probes()), (SECONDS_60, 1));
-        assert_eq!(config.lease(), SECONDS_60);
+        assert_eq!((config.lease(), config.max_timeout()), (SECONDS_60, 10 * SECONDS_60));
+        assert!(!config.open_time.escalates());
         assert_eq!(config.abandon_counts_after(), Some(Duration::from_secs(30)));
     }
 
@@ -280,6 +350,13 @@ mod tests {
             (new().timeout(zero), "timeout"),
             (new().timeout(long), "timeout"),
             (new().timeout(Duration::MAX), "timeout"),
+            (new().multiplier(Ratio::new(1, 0)), "multiplier"),
+            (new().multiplier(Ratio::new(1, 2)), "multiplier"),
+            (new().multiplier(Ratio::new(65, 1)), "multiplier"),
+            (new().max_timeout(Duration::from_nanos(60 * SECOND - 1)), "max_timeout"),
+            (new().max_timeout(long), "max_timeout"),
+            (new().jitter(Jitter::Full), "jitter"),
+            (new().jitter(Jitter::Decorrelated), "jitter"),
             (new().attempt_timeout(zero), "attempt_timeout"),
             (new().attempt_timeout(long), "attempt_timeout"),
             (new().lease(zero), "lease"),
@@ -300,6 +377,8 @@ mod tests {
             .success_threshold(u16::MAX)
             .probes(MAX_PROBES)
             .timeout(longest)
+            .max_timeout(longest)
+            .multiplier(Ratio::new(64, 1))
             .attempt_timeout(longest)
             .build()
             .unwrap();

@@ -23,7 +23,7 @@ impl CircuitBreakerConfig {
     ) -> Option<Transition> {
         match state.phase {
             Phase::Closed => None,
-            _ => self.poll_due(state, entropy, now),
+            _ => self.poll_due(state, |openings| self.open_time.draw(openings, entropy), now),
         }
     }
 
@@ -175,15 +175,17 @@ impl CircuitBreakerConfig {
     /// Whether `state` is open, on the first look: cheap, and never wrong when it says yes.
     #[inline]
     const fn is_surely_open(&self, state: &CircuitBreakerState, now: Instant) -> bool {
-        let left = state.until.nanos_since(now);
-        left > 0 && left <= self.open_time.first()
+        // 1 to the first open time; a deadline that is reached wraps round to more than that.
+        let left = state.until.as_nanos().wrapping_sub(now.as_nanos());
+        left.wrapping_sub(1) < self.open_time.first()
     }
 
+    /// `poll` with the open time for the argument: drawn, or the longest that can be drawn.
     #[cold]
     fn poll_due(
         &self,
         state: &mut CircuitBreakerState,
-        entropy: impl Entropy,
+        open_time: impl FnOnce(u8) -> u64,
         now: Instant,
     ) -> Option<Transition> {
         self.keep_time(state, now);
@@ -191,7 +193,8 @@ impl CircuitBreakerConfig {
         match state.phase {
             Phase::Open if is_due => state.enter(Phase::HalfOpen, Instant::EPOCH),
             Phase::HalfOpen if is_due && state.in_flight > 0 => {
-                self.open(state, entropy, state.until)
+                let lost_at = state.until;
+                state.open(open_time, lost_at)
             }
             _ => None,
         }
@@ -204,11 +207,7 @@ impl CircuitBreakerConfig {
         entropy: impl Entropy,
         now: Instant,
     ) -> Result<Permit, Rejected> {
-        if self.poll_due(state, entropy, now).is_some() {
-            // Lost probes may have opened it so long ago that the open time is over as well; what
-            // ends an open time draws nothing.
-            self.poll_due(state, 0, now);
-        }
+        self.catch_up(state, |openings| self.open_time.draw(openings, entropy), now);
         state.admits(self)?;
         let is_probe = matches!(state.phase, Phase::HalfOpen);
         if is_probe {
@@ -316,16 +315,26 @@ impl CircuitBreakerConfig {
         }
     }
 
-    /// Opens as of `since`; the deadline stays what it is now.
     fn open(
         &self,
         state: &mut CircuitBreakerState,
         entropy: impl Entropy,
         since: Instant,
     ) -> Option<Transition> {
-        state.openings = state.openings.saturating_add(1);
-        let until = since.plus_nanos(self.open_time.draw(state.openings, entropy));
-        state.enter(Phase::Open, until)
+        state.open(|openings| self.open_time.draw(openings, entropy), since)
+    }
+
+    /// Applies every transition that is due: two at most, when probes were lost so long ago that the
+    /// open time after them is over as well.
+    fn catch_up(
+        &self,
+        state: &mut CircuitBreakerState,
+        open_time: impl FnOnce(u8) -> u64,
+        now: Instant,
+    ) {
+        if self.poll_due(state, open_time, now).is_some() {
+            self.poll_due(state, |openings| self.open_time.longest(openings), now);
+        }
     }
 
     /// What time does to a state without a transition: a deadline that a backward step of the clock
@@ -346,15 +355,10 @@ impl CircuitBreakerConfig {
     /// What `state` is at `now`, with every transition that is due applied to a copy.
     fn at(&self, state: &CircuitBreakerState, now: Instant) -> CircuitBreakerState {
         let mut state = state.clone();
-        if self.poll(&mut state, LONGEST_JITTER, now).is_some() {
-            self.poll(&mut state, LONGEST_JITTER, now);
-        }
+        self.catch_up(&mut state, |openings| self.open_time.longest(openings), now);
         state
     }
 }
-
-/// The draw that makes an open time the longest.
-const LONGEST_JITTER: u32 = u32::MAX;
 
 impl CircuitBreakerState {
     #[inline]

@@ -135,6 +135,16 @@ impl CircuitBreakerState {
         }
     }
 
+    /// Opens as of `since`, for the time that `open_time` makes of the number of openings in a row.
+    pub(super) fn open(
+        &mut self,
+        open_time: impl FnOnce(u8) -> u64,
+        since: Instant,
+    ) -> Option<Transition> {
+        self.openings = self.openings.saturating_add(1);
+        self.enter(Phase::Open, since.plus_nanos(open_time(self.openings)))
+    }
+
     /// Moves to `phase`: permits from before turn stale, counts start at zero.
     pub(super) const fn enter(&mut self, phase: Phase, until: Instant) -> Option<Transition> {
         let (from, to) = (self.phase.state(), phase.state());
