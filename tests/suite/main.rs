@@ -6,5 +6,7 @@ mod backoff;
 mod circuit_breaker;
 mod errors;
 mod health;
+mod per_peer;
+mod rate_limit;
 mod rate_limit_laws;
 mod retry;
