@@ -30,13 +30,21 @@
 //!
 //! The default is the seed's: 100 requests a minute, 10 at once.
 
+mod bucket_and_window;
 mod config;
 mod limiter;
+mod per_peer;
+mod sliding_window;
 mod strict_bucket;
 mod token_bucket;
 
+pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use limiter::{Charge, Limiter};
+pub use per_peer::{KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull};
+pub use sliding_window::{
+    ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
+};
 pub use strict_bucket::StrictBucket;
 pub use token_bucket::{BucketCharge, BucketRefusal, BucketState, Step, TokenBucket};
 

@@ -3,3 +3,4 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
 mod circuit_breaker;
+mod rate_limit_laws;

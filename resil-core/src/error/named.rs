@@ -105,6 +105,12 @@ macro_rules! refusals {
                 Self(refusal)
             }
 
+            /// The refusal.
+            #[inline]
+            pub const fn refusal(&self) -> Rejected {
+                self.0
+            }
+
             /// Why it was refused.
             #[must_use]
             #[inline]

@@ -1,6 +1,6 @@
 //! One limit and its state in one value.
 
-use super::{Limit, RateLimitConfig};
+use super::{Limit, RateLimit, RateLimitConfig};
 use crate::outcome::Rejected;
 use crate::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::time::Instant;
 /// # Ok::<(), resil_core::Rejected>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Limiter<L: Limit> {
+pub struct Limiter<L: Limit = RateLimit> {
     limit: L,
     state: L::State,
     generation: u32,

@@ -145,6 +145,14 @@ const fn multiply_high(a: u64, b: u64, addend: u64) -> u64 {
     (wide >> 64) as u64
 }
 
+/// `a / b`, of which the compiler cannot see that `b` is not zero: a valid configuration sees to it.
+const fn quotient(a: u128, b: u128) -> u64 {
+    match a.checked_div(b) {
+        Some(quotient) => quotient as u64,
+        None => 0,
+    }
+}
+
 impl TokenBucket {
     /// The bucket for `config`.
     #[must_use]
@@ -163,8 +171,8 @@ impl TokenBucket {
             config,
             token,
             full,
-            fraction: (excess / window) as u64,
-            inverse: (excess / units) as u64,
+            fraction: quotient(excess, window),
+            inverse: quotient(excess, units),
             horizon: LAST_NANO,
         };
         let beyond = bucket.instant_of(u64::MAX - full - SLACK);
@@ -197,8 +205,14 @@ impl TokenBucket {
     /// [`instant_of`](Self::instant_of) for a point of the bucket's future; `None` beyond the horizon.
     #[inline]
     const fn instant_at(&self, units: u64) -> Option<Instant> {
-        let nanos = self.instant_of(units);
-        if nanos > self.horizon { None } else { Some(Instant::from_nanos(nanos)) }
+        let at = Instant::from_nanos(self.instant_of(units));
+        if self.tells(at) { Some(at) } else { None }
+    }
+
+    /// Whether `now` can be told from later instants.
+    #[inline]
+    pub(super) const fn tells(&self, now: Instant) -> bool {
+        now.as_nanos() <= self.horizon
     }
 
     /// When the bucket is full again, as of `units`: re-anchored when the clock has stepped back by
@@ -212,10 +226,23 @@ impl TokenBucket {
         }
     }
 
+    /// When the bucket is full; `None` beyond the horizon.
+    pub(super) const fn full_at(&self, state: &BucketState, now: Instant) -> Option<Instant> {
+        if !self.tells(now) {
+            return None;
+        }
+        let at = self.instant_at(self.settled(state, self.units(now.as_nanos())));
+        match at {
+            Some(at) if !at.is_reached(now) => Some(at),
+            Some(_) => Some(now),
+            None => None,
+        }
+    }
+
     /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
     #[inline]
     const fn missing(&self, state: &BucketState, now: Instant) -> u64 {
-        if now.as_nanos() > self.horizon {
+        if !self.tells(now) {
             return u64::MAX;
         }
         let units = self.units(now.as_nanos());
@@ -234,7 +261,7 @@ impl TokenBucket {
         if cost > self.config.burst_size() {
             return Step { outcome: Err(BucketRefusal::TooLarge), store: None };
         }
-        if now.as_nanos() > self.horizon {
+        if !self.tells(now) {
             return Step { outcome: Err(BucketRefusal::Short(u64::MAX)), store: None };
         }
         let units = self.units(now.as_nanos());
@@ -329,7 +356,7 @@ impl Limit for TokenBucket {
 
     fn next_deadline(&self, state: &BucketState, now: Instant) -> Option<Instant> {
         let missing = self.missing(state, now);
-        if missing == 0 || now.as_nanos() > self.horizon {
+        if missing == 0 || !self.tells(now) {
             return None;
         }
         let next = u64::from(self.available(state, now)).saturating_add(1);
