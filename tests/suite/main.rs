@@ -3,4 +3,6 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
 mod circuit_breaker;
+mod errors;
+mod health;
 mod rate_limit_laws;
