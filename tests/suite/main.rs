@@ -10,3 +10,8 @@ mod per_peer;
 mod rate_limit;
 mod rate_limit_laws;
 mod retry;
+mod seed_snippets;
+mod std_circuit_breaker;
+mod std_rate_limit;
+mod std_retry;
+mod std_tracing;
