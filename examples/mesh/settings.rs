@@ -1,0 +1,83 @@
+//! Every number of the experiment. Those of the world hold in both runs; only the policies are resil's.
+
+use crate::supervisor::Quota;
+use std::time::Duration;
+
+// ---- the world: the same in both runs ----
+
+/// How long one run takes unless asked otherwise.
+pub(crate) const RUN_SECONDS: u64 = 16;
+
+/// How long a node works at one request; it works at one at a time, so it serves 250 a second.
+pub(crate) const SERVICE_TIME: Duration = Duration::from_millis(4);
+
+/// How long a slow node works at one request.
+pub(crate) const SLOW_SERVICE_TIME: Duration = Duration::from_millis(300);
+
+/// Requests a second that a node sends to neighbours chosen at random.
+pub(crate) const ORDERLY_RATE: f64 = 40.0;
+
+/// Requests a second that the flooding node sends to each of its targets, whatever they answer.
+pub(crate) const FLOOD_RATE: f64 = 400.0;
+
+/// How many neighbours are flooded.
+pub(crate) const FLOOD_TARGETS: usize = 2;
+
+/// How many requests a node has out at a time, as with a pool of threads or of connections.
+pub(crate) const SLOTS: usize = 4;
+
+/// How long a request waits for one of those slots.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
+
+/// How long one attempt may take.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// A node hangs up on one in so many requests, as networks do.
+pub(crate) const HANG_UP_ONE_IN: u32 = 150;
+
+/// Requests that wait in a node; beyond them it reads no more from its connections.
+pub(crate) const QUEUE: usize = 4096;
+
+/// The backlog at which a node calls its own service degraded, and unhealthy.
+pub(crate) const BACKLOG_DEGRADED: Duration = Duration::from_millis(100);
+pub(crate) const BACKLOG_UNHEALTHY: Duration = Duration::from_secs(2);
+
+/// How often a node reports to the supervisor, and how often it asks its health checks.
+pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const HEALTH_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a node waits at the end for its requests to end, and how often it looks.
+pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const SETTLE_CHECK: Duration = Duration::from_millis(20);
+
+/// The longest that a node holds back because a peer asked it to: peers are not trusted with more.
+pub(crate) const LONGEST_HOLD: Duration = Duration::from_secs(2);
+
+// ---- the supervisor ----
+
+/// How long nodes get to start, and to stop.
+pub(crate) const START_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often progress is shown.
+pub(crate) const SHOW_EVERY: Duration = Duration::from_secs(1);
+
+/// The pause between the two runs.
+pub(crate) const BETWEEN_RUNS: Duration = Duration::from_millis(300);
+
+// ---- resil's policies ----
+
+/// What a node lets one sender do: `LIMIT_REQUESTS` in any `LIMIT_WINDOW`, `LIMIT_BURST` at once.
+pub(crate) const LIMIT_REQUESTS: u32 = 40;
+pub(crate) const LIMIT_WINDOW: Duration = Duration::from_secs(1);
+pub(crate) const LIMIT_BURST: u32 = 10;
+
+/// The same, as the supervisor checks it.
+pub(crate) const QUOTA: Quota = Quota {
+    max_requests: LIMIT_REQUESTS as usize,
+    window_nanos: LIMIT_WINDOW.as_nanos() as u64,
+    burst: LIMIT_BURST as usize,
+};
+
+/// How much has to be served in trouble, in percent of what is served with resil off.
+pub(crate) const BETTER_PERCENT: u64 = 110;
