@@ -3,7 +3,7 @@
 use crate::settings;
 use crate::wire::NodeId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::time::Duration;
+use core::time::Duration;
 
 /// Watch P2P nodes survive a flood, a killed peer and a slow peer because of resil.
 ///

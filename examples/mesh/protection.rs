@@ -2,8 +2,8 @@
 
 use crate::node::Journal;
 use crate::wire::{BreakerMoved, BreakerState, End, NodeId};
+use core::cell::{Cell, RefCell};
 use serde::{Deserialize, Serialize};
-use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::LazyLock;

@@ -1,7 +1,7 @@
 //! Every number of the experiment. Those of the world hold in both runs; only the policies are resil's.
 
 use crate::supervisor::Quota;
-use std::time::Duration;
+use core::time::Duration;
 
 // ---- the world: the same in both runs ----
 
@@ -68,9 +68,9 @@ pub(crate) const BETWEEN_RUNS: Duration = Duration::from_millis(300);
 // ---- resil's policies ----
 
 /// What a node lets one sender do: `LIMIT_REQUESTS` in any `LIMIT_WINDOW`, `LIMIT_BURST` at once.
-pub(crate) const LIMIT_REQUESTS: u32 = 40;
+pub(crate) const LIMIT_REQUESTS: u32 = 50;
 pub(crate) const LIMIT_WINDOW: Duration = Duration::from_secs(1);
-pub(crate) const LIMIT_BURST: u32 = 10;
+pub(crate) const LIMIT_BURST: u32 = 20;
 
 /// The same, as the supervisor checks it.
 pub(crate) const QUOTA: Quota = Quota {

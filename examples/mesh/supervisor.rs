@@ -8,16 +8,17 @@ mod record;
 mod report;
 mod run;
 mod schedule;
+mod timeline;
 
 use crate::cli::Plan;
 use crate::settings;
 pub(crate) use admission::Quota;
+use core::time::Duration;
 use progress::Progress;
 use record::Record;
 use run::Mesh;
 use schedule::Schedule;
 use std::process::ExitCode;
-use std::time::Duration;
 use tokio::signal;
 use tokio::time::sleep;
 

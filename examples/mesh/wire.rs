@@ -5,10 +5,10 @@
 
 use crate::protection::WireError;
 
+use core::marker::PhantomData;
+use core::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
-use std::time::Duration;
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 

@@ -4,7 +4,7 @@ use crate::protection::now_nanos;
 use crate::wire::{
     Admitted, Attempts, BreakerMoved, Counts, End, Ended, HealthSeen, Kind, NodeId, Report,
 };
-use std::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell};
 
 /// The notes of one node since its start.
 #[derive(Debug, Default)]
@@ -67,6 +67,6 @@ impl Journal {
     pub(crate) fn take(&self) -> Report {
         let notes = &mut *self.notes.borrow_mut();
         let next = Report { issued: notes.issued, counts: notes.counts, ..Report::default() };
-        std::mem::replace(notes, next)
+        core::mem::replace(notes, next)
     }
 }

@@ -6,9 +6,9 @@ use crate::protection::NetworkError;
 use crate::protection::{Guard, PeerError, now_nanos};
 use crate::settings;
 use crate::wire::{Attempts, End, NodeId};
-use std::cell::Cell;
+use core::cell::Cell;
+use core::time::Duration;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 

@@ -4,11 +4,11 @@ use super::Node;
 use super::link::Link;
 use crate::settings;
 use crate::wire::{Attempts, End, Kind};
+use core::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use resil_core::error::ErrorCode;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until, timeout};
 

@@ -7,7 +7,7 @@ use super::schedule::Phase;
 use crate::cli::{Mode, Plan};
 use crate::settings;
 use crate::wire::{BreakerState, HealthLevel, Kind, NodeId};
-use std::time::Duration;
+use core::time::Duration;
 
 /// Something that has to hold, whether it did, and how it was seen.
 #[derive(Debug)]

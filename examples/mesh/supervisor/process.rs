@@ -2,9 +2,9 @@
 
 use crate::wire::{Command, FrameError, Frames, NodeId, Word};
 use anyhow::Context;
+use core::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;

@@ -4,9 +4,9 @@ use super::record::Record;
 use super::schedule::{Phase, Schedule};
 use crate::cli::Mode;
 use crate::wire::{End, HealthLevel, Kind};
+use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
-use std::time::Duration;
 
 /// Where progress is shown.
 #[derive(Debug)]
@@ -114,8 +114,8 @@ impl Second {
     }
 }
 
-impl std::fmt::Display for Second {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for Second {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let Self { ok, refused, failed, flood, open, health: [healthy, degraded, unhealthy] } =
             self;
         write!(f, "{ok:4} ok {refused:4} refused {failed:4} failed")?;

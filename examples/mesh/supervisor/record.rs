@@ -6,7 +6,7 @@ use crate::wire::{
     Admitted, BreakerMoved, BreakerState, Counts, End, Ended, HealthLevel, HealthSeen, Kind,
     NodeId, Report,
 };
-use std::time::Duration;
+use core::time::Duration;
 
 /// One run.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use crate::cli::{Mode, Plan};
 use crate::settings;
 use crate::wire::{Command, FrameError, NodeId, Word};
 use anyhow::{Context, bail};
+use core::time::Duration;
 use std::collections::HashMap;
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until, timeout_at};
 
@@ -77,8 +77,8 @@ pub(crate) struct LeftBehind {
     pub(crate) left: usize,
 }
 
-impl std::fmt::Display for LeftBehind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for LeftBehind {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} of {} processes left behind", self.left, self.started)
     }
 }

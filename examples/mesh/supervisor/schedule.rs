@@ -3,10 +3,10 @@
 use crate::cli::Plan;
 use crate::settings;
 use crate::wire::NodeId;
+use core::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use std::time::Duration;
 
 /// A part of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
