@@ -14,14 +14,18 @@ pub(crate) const SERVICE_TIME: Duration = Duration::from_millis(4);
 /// How long a slow node works at one request.
 pub(crate) const SLOW_SERVICE_TIME: Duration = Duration::from_millis(300);
 
-/// Requests a second that a node sends to neighbours chosen at random.
-pub(crate) const ORDERLY_RATE: f64 = 40.0;
+/// Requests a second that a node sends to neighbours chosen at random: 40, or 6 for each of many.
+pub(crate) fn orderly_rate(neighbours: usize) -> f64 {
+    neighbours.saturating_mul(6).max(40) as f64
+}
 
 /// Requests a second that the flooding node sends to each of its targets, whatever they answer.
 pub(crate) const FLOOD_RATE: f64 = 400.0;
 
-/// How many neighbours are flooded.
-pub(crate) const FLOOD_TARGETS: usize = 2;
+/// How many of its neighbours a flooding node floods: half of them, but no fewer than two.
+pub(crate) fn flood_targets(neighbours: usize) -> usize {
+    (neighbours / 2).max(2)
+}
 
 /// How many requests a node has out at a time, as with a pool of threads or of connections.
 pub(crate) const SLOTS: usize = 4;

@@ -15,9 +15,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// Requests to random neighbours at random moments, at a steady rate whatever the answers.
 pub(crate) async fn orderly(node: Rc<Node>, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
+    let rate = settings::orderly_rate(node.links.len());
     let mut at = Instant::now();
     loop {
-        at += gap(&mut dice, settings::ORDERLY_RATE);
+        at += gap(&mut dice, rate);
         let link = node.links[dice.random_range(0..node.links.len())].clone();
         sleep_until(at).await;
         spawn_local(node.clone().one_request(link));

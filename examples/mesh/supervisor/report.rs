@@ -90,18 +90,14 @@ fn sums(records: &[Record]) -> Table {
         let figures = records.iter().map(|record| of(record).to_string());
         table.add_row(core::iter::once(what.to_owned()).chain(figures));
     };
-    let counts: [(&str, fn(&Counts) -> u64); 7] = [
-        ("requests served by all nodes, the flood's too", |counts| counts.served),
-        ("answers that came too late: work for nobody", |counts| counts.late),
-        ("requests refused by a limiter", |counts| counts.limited),
-        ("requests not sent before the time a peer had named", |counts| counts.held),
-        ("attempts after the first", |counts| counts.retries),
-        ("connections tried again", |counts| counts.reconnects),
-        ("connections that broke, as connections do", |counts| counts.hang_ups),
-    ];
-    for (what, of) in counts {
-        add(what, &|record| record.count(of));
-    }
+    let mut count = |what: &str, of: fn(&Counts) -> u64| add(what, &|record| record.count(of));
+    count("requests served by all nodes, the flood's too", |counts| counts.served);
+    count("answers that came too late: work for nobody", |counts| counts.late);
+    count("requests refused by a limiter", |counts| counts.limited);
+    count("requests not sent before the time a peer had named", |counts| counts.held);
+    count("attempts after the first", |counts| counts.retries);
+    count("connections tried again", |counts| counts.reconnects);
+    count("connections that broke, as connections do", |counts| counts.hang_ups);
     add("requests that a later attempt saved", &|record| record.tally(Kind::Orderly, None).rescued);
     table
 }

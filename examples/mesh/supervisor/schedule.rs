@@ -67,7 +67,7 @@ impl Schedule {
         let (flooder, killed, slow) = (nodes[0], nodes[1], nodes[2]);
         let mut flooded = plan.topology.neighbours(flooder, plan.nodes);
         flooded.shuffle(&mut dice);
-        flooded.truncate(settings::FLOOD_TARGETS);
+        flooded.truncate(settings::flood_targets(flooded.len()));
         flooded.sort_unstable();
         Self { duration: plan.duration(), flooder, flooded, killed, slow }
     }
@@ -93,10 +93,7 @@ impl Schedule {
             Phase::Flood => {
                 let to: Vec<_> = self.flooded.iter().map(NodeId::to_string).collect();
                 let (node, rate) = (self.flooder, settings::FLOOD_RATE);
-                format!(
-                    "node {node} sends {rate} requests a second to each of {}",
-                    to.join(" and ")
-                )
+                format!("node {node} sends {rate} requests a second to each of {}", to.join(", "))
             }
             Phase::Killed => format!("node {} is killed (SIGKILL)", self.killed),
             Phase::Restarted => format!("node {} is started again", self.killed),
@@ -134,7 +131,7 @@ mod tests {
             let plan = Arguments::parse_from(["mesh", "--seed", &seed.to_string()]).plan;
             let Schedule { flooder, flooded, killed, slow, .. } = Schedule::new(&plan);
             assert!(flooder != killed && killed != slow && slow != flooder);
-            assert!(flooded.len() == settings::FLOOD_TARGETS && !flooded.contains(&flooder));
+            assert!(flooded.len() == 2 && !flooded.contains(&flooder));
         }
     }
 }
