@@ -29,7 +29,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error about `setting`; `message` is a whole sentence that names it.
-    pub(crate) const fn new(setting: &'static str, message: &'static str) -> Self {
+    ///
+    /// For policies of your own and for the settings of adapters.
+    #[must_use]
+    pub const fn new(setting: &'static str, message: &'static str) -> Self {
         Self { setting, message }
     }
 

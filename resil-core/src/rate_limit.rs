@@ -1,1 +1,171 @@
-//! rate_limit
+//! Rate limits: may this peer send now, and if not, when.
+//!
+//! For requests and messages that arrive from others, or that others ask you to slow down. To bound
+//! how many calls run *at once*, a rate limit is the wrong tool: a slow peer piles calls up without
+//! breaking any rate.
+//!
+//! # Which one
+//!
+//! All are built from one [`RateLimitConfig`] and speak one trait, [`Limit`]: the policy is a value
+//! in flash, the state is a few bytes per peer.
+//!
+//! | limit | state | law |
+//! |---|---|---|
+//! | [`TokenBucket`] | 8 B | in any interval d at most `burst + floor(rate · (d + 1 ns))`; long-run rate exact |
+//! | [`StrictBucket`] | 8 B | never more than `max_requests` in any window; refills at `(max - burst) / window` |
+//! | [`RateLimit`] | bucket + window | never more than `max_requests` in any window, bursts of `burst_size`; a little below the quota in the long run ([`SubWindows`]) or a log of every admission ([`ExactLog`]) |
+//!
+//! [`Limiter`] is one limit with one state; [`RateLimiter`] is a table of peers of fixed size.
+//!
+//! # Laws
+//!
+//! - The instant that a refusal names is exact: the same request passes then, and not 1 ns before.
+//! - A refusal reserves nothing and writes nothing (but for re-anchoring after the clock has
+//!   stepped back by more than can be waited for).
+//! - Credit never exceeds the capacity, and a clock that steps back mints nothing.
+//! - What can never pass is told so at once ([`RetryAt::Never`](crate::RetryAt::Never)).
+//! - Fairness: requests do not queue here. A cost of n waits until n tokens are there at one
+//!   instant, so cheaper requests that keep arriving can hold it up; whoever must not starve waits
+//!   for its instant in the queue of an adapter.
+//!
+//! The default is the seed's: 100 requests a minute, 10 at once.
+
+mod bucket_and_window;
+mod config;
+mod limiter;
+mod per_peer;
+mod sliding_window;
+mod strict_bucket;
+mod token_bucket;
+
+pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
+pub use config::{RateLimitConfig, RateLimitConfigBuilder};
+pub use limiter::{Charge, Limiter};
+pub use per_peer::{KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull};
+pub use sliding_window::{
+    ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
+};
+pub use strict_bucket::StrictBucket;
+pub use token_bucket::{BucketCharge, BucketRefusal, BucketState, Step, TokenBucket};
+
+use crate::outcome::Rejected;
+use crate::time::Instant;
+use core::fmt::Debug;
+
+/// A rate limit: a policy that decides about a state that somebody else keeps.
+///
+/// Build one from a configuration with its `new`, or generically with `TryFrom<RateLimitConfig>`.
+/// A reference to a limit is a limit.
+pub trait Limit {
+    /// What is remembered per peer.
+    type State: Clone + Debug;
+
+    /// What an admission took. Dropping it means spent.
+    type Charge: Debug;
+
+    /// The state of a peer that has sent nothing.
+    const FRESH: Self::State;
+
+    /// The configuration it was built from.
+    fn config(&self) -> &RateLimitConfig;
+
+    /// The largest cost that can ever pass.
+    fn capacity(&self) -> u32;
+
+    /// Admits a request of `cost`, or says when it will pass. A cost of zero always passes.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; it has reserved nothing.
+    fn try_acquire(
+        &self,
+        state: &mut Self::State,
+        cost: u32,
+        now: Instant,
+    ) -> Result<Self::Charge, Rejected>;
+
+    /// What [`try_acquire`](Self::try_acquire) would answer; takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    fn peek(&self, state: &Self::State, cost: u32, now: Instant) -> Result<(), Rejected>;
+
+    /// Gives back what a request took that was not made after all.
+    ///
+    /// A bucket gives back the cost less what it has refilled since the admission, so whatever is
+    /// refunded and in whatever order, what was *not* refunded keeps the law of the limit. A window
+    /// gives back all of it, or nothing once it has left the window.
+    ///
+    /// The charge has to come from this state. A naked state cannot tell one from before a reset or
+    /// from before a clock went back: [`Limiter`] and [`RateLimiter`] can.
+    fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant);
+
+    /// The largest cost that passes now.
+    fn available(&self, state: &Self::State, now: Instant) -> u32;
+
+    /// Whether the state can not be told from [`FRESH`](Self::FRESH) any more.
+    fn is_fresh(&self, state: &Self::State, now: Instant) -> bool;
+
+    /// The next instant after `now` at which an answer changes by itself; `None` when none will.
+    fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
+
+    /// A state under this limit that owes what `state` owes under `old`, as far as it can: what was
+    /// spent stays spent when a quota changes.
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
+}
+
+impl<L: Limit> Limit for &L {
+    type State = L::State;
+    type Charge = L::Charge;
+
+    const FRESH: L::State = L::FRESH;
+
+    #[inline]
+    fn config(&self) -> &RateLimitConfig {
+        (**self).config()
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        (**self).capacity()
+    }
+
+    #[inline]
+    fn try_acquire(
+        &self,
+        state: &mut L::State,
+        cost: u32,
+        now: Instant,
+    ) -> Result<L::Charge, Rejected> {
+        (**self).try_acquire(state, cost, now)
+    }
+
+    #[inline]
+    fn peek(&self, state: &L::State, cost: u32, now: Instant) -> Result<(), Rejected> {
+        (**self).peek(state, cost, now)
+    }
+
+    #[inline]
+    fn refund(&self, state: &mut L::State, charge: L::Charge, now: Instant) {
+        (**self).refund(state, charge, now);
+    }
+
+    #[inline]
+    fn available(&self, state: &L::State, now: Instant) -> u32 {
+        (**self).available(state, now)
+    }
+
+    #[inline]
+    fn is_fresh(&self, state: &L::State, now: Instant) -> bool {
+        (**self).is_fresh(state, now)
+    }
+
+    fn next_deadline(&self, state: &L::State, now: Instant) -> Option<Instant> {
+        (**self).next_deadline(state, now)
+    }
+
+    fn inherit(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
+        (**self).inherit(old, state, now)
+    }
+}

@@ -1,1 +1,340 @@
-//! retry
+//! Whether to try again, and when.
+//!
+//! A [`RetryPolicy`] says how often, how long and for which errors; a [`Retry`] is one call under it:
+//! tell it how each attempt failed, and it answers with a [`Wait`] or a [`Stop`].
+//!
+//! # When not to use it
+//!
+//! - For an operation that must not run twice. A lost reply looks like a lost request: four attempts
+//!   at "send 5 coins" may send 20. Make the operation idempotent (an id that the receiver
+//!   remembers), or [classify](RetryPolicy::classify) as fatal whatever may have happened. The default
+//!   retries **every** error.
+//! - At more than one layer. Three layers of three attempts are 27 calls to a peer that is in trouble.
+//! - Without a [breaker](crate::circuit_breaker) in front of a peer that may be down for long.
+//!
+//! # Laws
+//!
+//! - At most `max_attempts` attempts, the first included. What never was an attempt (a refusal by our
+//!   own limiter, breaker or bulkhead) does not count as one.
+//! - The deadline begins with the first attempt. No attempt starts at or after it, and no sleep is
+//!   begun that would end there: [`Stop::Deadline`] comes at once.
+//! - A peer's hint is not trusted: the wait is `max(backoff, min(hint, max_retry_after))`; "never", or a
+//!   hint beyond the deadline, stops now.
+//! - A clock that steps back delays nothing by more than the wait or the deadline that was set.
+//!
+//! # A call, step by step
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_core::backoff::Jitter;
+//! use resil_core::outcome::{Classification, FailureClass, RetryHint};
+//! use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+//! use resil_core::{Clock, ManualClock, valid};
+//!
+//! const POLICY: RetryPolicy = valid!(
+//!     RetryPolicy::builder()
+//!         .max_attempts(4)
+//!         .jitter(Jitter::None) // so that the times below are round; keep the default
+//!         .deadline(Duration::from_secs(20))
+//!         .build()
+//! );
+//! let clock = ManualClock::default();
+//! let (lost, entropy) = (FailureClass::Transient.into(), 0xC0FF_EE00_u32);
+//!
+//! // 0 s: the first attempt starts, and fails at once.
+//! let mut retry = Retry::start(&POLICY, clock.now());
+//! assert_eq!(retry.attempt(), 1);
+//! let Next::Wait(wait) = retry.record(&POLICY, lost, entropy, clock.now()) else { panic!() };
+//! assert_eq!((wait.attempt(), wait.delay()), (2, Duration::from_secs(1)));
+//!
+//! // 1 s: the second one, answered with "come back in 5 s", which raises the delay of 2 s.
+//! clock.set(wait.until());
+//! let busy = Classification::Failure(
+//!     FailureClass::Throttled,
+//!     RetryHint::After(Duration::from_secs(5)),
+//! );
+//! let Next::Wait(wait) = retry.record(&POLICY, busy, entropy, clock.now()) else { panic!() };
+//! assert_eq!((wait.attempt(), wait.delay()), (3, Duration::from_secs(5)));
+//!
+//! // 6 s: the third takes 10 s. At 16 s the next delay, 4 s, would end at the deadline: stop now.
+//! clock.set(wait.until());
+//! clock.advance(Duration::from_secs(10));
+//! assert_eq!(retry.record(&POLICY, lost, entropy, clock.now()), Next::Stop(Stop::Deadline));
+//!
+//! let error = retry.error(Stop::Deadline, "connection lost");
+//! assert_eq!(error.code().name(), "RETRY_FAILED");
+//! assert_eq!(error.operation_error(), Some(&"connection lost"));
+//! ```
+//!
+//! Defaults: 3 attempts, 1 s, base 2, at most 60 s (the seed's), [full jitter](crate::backoff), no
+//! deadline, hints up to the longest delay, no waiting for refusals.
+
+mod policy;
+
+pub use policy::{RetryPolicy, RetryPolicyBuilder};
+
+use crate::ErrorCode;
+use crate::entropy::Entropy;
+use crate::error::{Family, GaveUp, ResilienceError, RetryExhaustedError};
+use crate::outcome::{Classification, Rejected, RetryAt, RetryHint};
+use crate::time::Instant;
+use core::time::Duration;
+
+/// One call in progress: which attempt it is at, and until when it may go on.
+///
+/// 24 bytes; the policy is passed to every step, the same one each time. See the
+/// [module](self) for a call step by step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Retry {
+    /// [`Instant::MAX`] where there is none.
+    deadline: Instant,
+    /// The last backoff, before any hint: what decorrelated jitter goes on from.
+    previous: u64,
+    failed: u32,
+    refused: u32,
+}
+
+const _: () = assert!(size_of::<Retry>() <= 24);
+
+impl Retry {
+    /// A call whose first attempt starts `now`.
+    #[must_use]
+    #[inline]
+    pub const fn start<C>(policy: &RetryPolicy<C>, now: Instant) -> Self {
+        Self { deadline: policy.deadline_from(now), previous: 0, failed: 0, refused: 0 }
+    }
+
+    /// The number of the attempt that is under way or comes next, from 1.
+    #[must_use]
+    #[inline]
+    pub const fn attempt(&self) -> u32 {
+        self.failed.saturating_add(1)
+    }
+
+    /// How many attempts have failed.
+    #[must_use]
+    #[inline]
+    pub const fn failed(&self) -> u32 {
+        self.failed
+    }
+
+    /// The instant from which on no attempt starts.
+    #[must_use]
+    #[inline]
+    pub const fn deadline(&self) -> Option<Instant> {
+        if self.deadline.as_nanos() == u64::MAX { None } else { Some(self.deadline) }
+    }
+
+    /// Whether the deadline has come. Ask after a sleep: timers oversleep, machines suspend. If it
+    /// has, do not start the attempt but end with [`Stop::Deadline`].
+    #[must_use]
+    #[inline]
+    pub fn is_past_deadline(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| deadline.is_reached(now))
+    }
+
+    /// The attempt failed; `classification` is what the policy's
+    /// [classifier](RetryPolicy::classifier) makes of the error.
+    ///
+    /// Entropy is drawn once, when there is a wait.
+    pub fn record<C>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        classification: Classification,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Next {
+        let index = self.failed;
+        self.failed = self.attempt();
+        self.deadline = self.deadline.min(policy.deadline_from(now));
+        let hint = match classification {
+            Classification::Ignored => return Next::Stop(Stop::Ignored),
+            Classification::Failure(class, _) if !class.is_retryable() => {
+                return Next::Stop(Stop::Fatal);
+            }
+            Classification::Failure(_, hint) => hint,
+        };
+        if self.failed >= policy.max_attempts() {
+            return Next::Stop(Stop::Exhausted);
+        }
+        let hint = match hint {
+            RetryHint::Never => return Next::Stop(Stop::Never),
+            RetryHint::None => Duration::ZERO,
+            RetryHint::After(hint) => hint,
+        };
+        if self.is_past_deadline(now.saturating_add(hint)) {
+            return Next::Stop(Stop::Deadline);
+        }
+        self.previous = policy.backoff().jittered_nanos(index, self.previous, entropy);
+        let delay = self.previous.max(policy.trusted_nanos(hint));
+        match self.wait(delay, now) {
+            Some(wait) => Next::Wait(wait),
+            None => Next::Stop(Stop::Deadline),
+        }
+    }
+
+    /// Our own limiter, breaker or bulkhead refused to let the attempt start.
+    ///
+    /// A breaker's refusal, shed load and "never" end the call. A limiter's or a bulkhead's is waited
+    /// for where the policy has [`max_refusal_waits`](RetryPolicyBuilder::max_refusal_waits): until the
+    /// instant it names, or for the jittered delay where it names none (only then entropy is
+    /// drawn). Refusals consume no attempt.
+    pub fn refused<C>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        rejected: Rejected,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Next<Refused> {
+        self.deadline = self.deadline.min(policy.deadline_from(now));
+        if policy.max_refusal_waits() == 0 || !can_be_waited_for(&rejected) {
+            return Next::Stop(Refused { rejected, after_waiting: false });
+        }
+        let delay = match rejected.retry() {
+            RetryAt::At(at) => at.nanos_since(now),
+            _ => policy.backoff().jittered_nanos(self.refused, self.previous, entropy),
+        };
+        match self.wait(delay, now) {
+            Some(wait) if self.refused < policy.max_refusal_waits() => {
+                self.refused = self.refused.saturating_add(1);
+                Next::Wait(wait)
+            }
+            _ => Next::Stop(Refused { rejected, after_waiting: true }),
+        }
+    }
+
+    /// The error of a call that stopped because of `error`.
+    ///
+    /// The operation's own where it was not one to retry, else `RETRY_EXHAUSTED` or `RETRY_FAILED`
+    /// with the number of attempts and `error` as the last one.
+    #[must_use]
+    pub fn error<E>(&self, stop: Stop, error: E) -> ResilienceError<E> {
+        let why = match stop {
+            Stop::Fatal | Stop::Ignored => return ResilienceError::operation(error),
+            Stop::Exhausted => GaveUp::Attempts,
+            Stop::Deadline => GaveUp::Deadline,
+            Stop::Never => GaveUp::Never,
+        };
+        RetryExhaustedError::new(why, self.failed, error).into()
+    }
+
+    /// The error of a call that stopped because of a refusal; `last` is the error of the last
+    /// attempt, if there was one.
+    ///
+    /// The refusal's own where it ended the call at once, else `RETRY_FAILED` with the refusal as
+    /// its source.
+    #[must_use]
+    pub fn refusal_error<E>(&self, refused: Refused, last: Option<E>) -> ResilienceError<E> {
+        if refused.after_waiting {
+            RetryExhaustedError::refused(refused.rejected, self.failed, last).into()
+        } else {
+            refused.rejected.into()
+        }
+    }
+
+    /// The wait of `delay` from `now`, unless it would outlive the deadline.
+    #[inline]
+    fn wait(&self, delay: u64, now: Instant) -> Option<Wait> {
+        let until = now.plus_nanos(delay);
+        let wait = Wait { until, delay, attempt: self.attempt() };
+        if self.is_past_deadline(until) { None } else { Some(wait) }
+    }
+}
+
+/// Whether waiting can turn this refusal into an attempt that our own machines want.
+const fn can_be_waited_for(rejected: &Rejected) -> bool {
+    match (rejected.retry(), rejected.code()) {
+        (RetryAt::Never, _) => false,
+        (_, ErrorCode::BulkheadFull) => true,
+        (_, code) => matches!(code.family(), Family::RateLimit),
+    }
+}
+
+/// What comes next: a wait and another attempt, or the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "the call goes on, or it does not"]
+pub enum Next<S = Stop> {
+    /// Wait, then make the next attempt.
+    Wait(Wait),
+    /// It is over; [`Retry::error`] or [`Retry::refusal_error`] makes the error to return.
+    Stop(S),
+}
+
+/// How long to wait for the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Wait {
+    until: Instant,
+    delay: u64,
+    attempt: u32,
+}
+
+impl Wait {
+    /// When to go on.
+    #[must_use]
+    #[inline]
+    pub const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// How long that is from the `now` that was passed in.
+    #[must_use]
+    #[inline]
+    pub const fn delay(&self) -> Duration {
+        Duration::from_nanos(self.delay)
+    }
+
+    /// How long that still is. Never more than [`delay`](Self::delay), even where the clock stepped
+    /// back; zero when it is time.
+    #[must_use]
+    #[inline]
+    pub fn remaining(&self, now: Instant) -> Duration {
+        Duration::from_nanos(self.until.nanos_since(now).min(self.delay))
+    }
+
+    /// The number of the attempt that follows, from 1.
+    #[must_use]
+    #[inline]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+/// Why a failed attempt is the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Stop {
+    /// The error is one that another attempt will meet again.
+    Fatal,
+    /// The error is no failure: it is passed through.
+    Ignored,
+    /// All attempts are used.
+    Exhausted,
+    /// There is no time for another attempt, or the peer's hint lies beyond the deadline.
+    Deadline,
+    /// The peer said not to try again.
+    Never,
+}
+
+/// A refusal of our own that ended the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Refused {
+    rejected: Rejected,
+    after_waiting: bool,
+}
+
+impl Refused {
+    /// Who refused, why, and when to come back.
+    pub const fn rejected(&self) -> Rejected {
+        self.rejected
+    }
+
+    /// Whether the policy waits for such refusals, and the waits or the time for them are used up.
+    #[must_use]
+    pub const fn after_waiting(&self) -> bool {
+        self.after_waiting
+    }
+}

@@ -1,1 +1,38 @@
-//! x
+//! Resilience on embassy: the state machines of [`resil_core`] bound to embassy's time and mutexes.
+//!
+//! The files, the types and their names are those of `resil-std`, so firmware and server read
+//! alike. This crate decides nothing: it reads the clock, locks, asks core, sleeps until the instant
+//! that core named, and logs. There is no heap, no `unsafe`, no executor and no chip in it: any
+//! executor that drives embassy's timers will do.
+//!
+//! | module | item | use |
+//! |---|---|---|
+//! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
+//!
+//! Policies are constants and live in flash; a shared machine is a `static` whose state is a few
+//! bytes behind an [`embassy_sync::blocking_mutex::Mutex`], held for one decision, never across an
+//! `.await`.
+//!
+//! # Features
+//!
+//! `defmt`: every wait, refusal and transition is logged, and public types implement `defmt::Format`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+pub use resil_core as core;
+
+pub mod clock;
+
+pub use clock::EmbassyClock;

@@ -1,1 +1,6 @@
-//! x
+//! Resilience for tokio and for threads.
+
+pub use resil_core as core;
+
+pub mod circuit_breaker;
+pub mod clock;

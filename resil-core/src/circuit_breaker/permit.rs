@@ -1,0 +1,64 @@
+//! Leave to make one call, and what telling it back changed.
+
+use super::state::Transition;
+use crate::time::Instant;
+
+/// Leave to make one call, to be told back with `record`.
+///
+/// Neither `Clone` nor `Copy`: it settles once. One that is dropped without being told back does no
+/// harm while closed; while half-open it blocks a probe slot until its lease ends, so adapters wrap
+/// it in a guard that records [`Outcome::Abandoned`](crate::Outcome::Abandoned). It is good only for
+/// the breaker that issued it; another one cannot tell.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "a permit is lent: tell it back with `record`"]
+pub struct Permit {
+    pub(super) issued_at: Instant,
+    pub(super) epoch: u16,
+    pub(super) is_probe: bool,
+}
+
+const _: () = assert!(size_of::<Permit>() <= 16);
+
+impl Permit {
+    /// Whether the call decides if the breaker closes: a good moment for something cheap to lose.
+    #[must_use]
+    #[inline]
+    pub const fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    /// When it was issued.
+    #[must_use]
+    #[inline]
+    pub const fn issued_at(&self) -> Instant {
+        self.issued_at
+    }
+}
+
+/// What telling a permit back changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Recorded {
+    /// The outcome was counted; the state is what it was.
+    Counted,
+    /// The outcome was counted and the state changed.
+    Transition(Transition),
+    /// The permit is back and no counter of successes or failures moved: the outcome was ignored or
+    /// abandoned, or the breaker is disabled.
+    Released,
+    /// The permit is from before the last transition, or its lease has ended: nothing changed.
+    Stale,
+}
+
+impl Recorded {
+    /// The transition that the outcome caused.
+    #[must_use]
+    #[inline]
+    pub const fn transition(self) -> Option<Transition> {
+        match self {
+            Self::Transition(transition) => Some(transition),
+            Self::Counted | Self::Released | Self::Stale => None,
+        }
+    }
+}

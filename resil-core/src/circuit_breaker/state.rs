@@ -1,0 +1,166 @@
+//! What a breaker remembers, and how it changes from one state to the next.
+
+use crate::time::Instant;
+use core::fmt;
+
+/// What callers see of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum State {
+    /// Calls pass; failures in a row are counted.
+    Closed,
+    /// Calls are refused until the open time is over.
+    Open,
+    /// A few probes pass, to find out whether the peer is back.
+    HalfOpen,
+    /// Calls are refused until someone resets the breaker.
+    ForcedOpen,
+    /// Calls pass and nothing is counted until someone resets the breaker.
+    Disabled,
+}
+
+impl State {
+    /// The name as logs have it: `CLOSED`, `OPEN`, `HALF_OPEN`, `FORCED_OPEN`, `DISABLED`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+            Self::ForcedOpen => "FORCED_OPEN",
+            Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A change of [`State`], as a value to log and to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Transition {
+    /// The state before.
+    pub from: State,
+    /// The state after; never the same.
+    pub to: State,
+}
+
+impl fmt::Display for Transition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.from, self.to)
+    }
+}
+
+/// [`State`], and whether the last openings still make the next one longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) enum Phase {
+    Closed,
+    /// Closed, with the openings before not forgotten yet. Only where the open time escalates.
+    Settling,
+    Open,
+    HalfOpen,
+    ForcedOpen,
+    Disabled,
+}
+
+impl Phase {
+    pub(super) const fn state(self) -> State {
+        match self {
+            Self::Closed | Self::Settling => State::Closed,
+            Self::Open => State::Open,
+            Self::HalfOpen => State::HalfOpen,
+            Self::ForcedOpen => State::ForcedOpen,
+            Self::Disabled => State::Disabled,
+        }
+    }
+}
+
+/// What one breaker remembers: 16 bytes, without its policy.
+///
+/// For a table of peers that share one [`CircuitBreakerConfig`](super::CircuitBreakerConfig):
+/// every method of the policy takes the state as an argument. It is `Clone` for snapshots and not
+/// `Copy`, because an accidental copy would count in one place and admit in another. Where a single
+/// breaker is wanted, [`CircuitBreaker`](super::CircuitBreaker) keeps the two together.
+///
+/// ```
+/// use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
+/// use resil_core::{Instant, Outcome};
+///
+/// static POLICY: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
+/// let mut peers = [const { CircuitBreakerState::new() }; 64]; // 1 KiB of state, one policy
+///
+/// let permit = POLICY.try_acquire(&mut peers[7], 0, Instant::EPOCH)?;
+/// POLICY.record(&mut peers[7], permit, Outcome::Success, 0, Instant::EPOCH);
+/// assert_eq!(POLICY.state(&peers[7], Instant::EPOCH), State::Closed);
+/// # Ok::<(), resil_core::Rejected>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct CircuitBreakerState {
+    /// Open: when it ends. Half-open: when the lease of the probes ends. Settling: when the openings
+    /// are forgotten. Otherwise unused.
+    pub(super) until: Instant,
+    /// Changes with every transition, so that permits from before it are known.
+    pub(super) epoch: u16,
+    /// Closed: failures in a row. Half-open: successes.
+    pub(super) count: u16,
+    pub(super) phase: Phase,
+    /// Half-open: probes that have not been told back.
+    pub(super) in_flight: u8,
+    /// Half-open: probes whose caller went away.
+    pub(super) abandoned: u8,
+    /// Openings since the open time was last back at its first value.
+    pub(super) openings: u8,
+}
+
+const _: () = assert!(size_of::<CircuitBreakerState>() <= 16);
+
+impl CircuitBreakerState {
+    /// A closed breaker that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            until: Instant::EPOCH,
+            epoch: 0,
+            count: 0,
+            phase: Phase::Closed,
+            in_flight: 0,
+            abandoned: 0,
+            openings: 0,
+        }
+    }
+
+    /// Opens as of `since`, for the time that `open_time` makes of the number of openings in a row.
+    pub(super) fn open(
+        &mut self,
+        open_time: impl FnOnce(u8) -> u64,
+        since: Instant,
+    ) -> Option<Transition> {
+        self.openings = self.openings.saturating_add(1);
+        self.enter(Phase::Open, since.plus_nanos(open_time(self.openings)))
+    }
+
+    /// Moves to `phase`: permits from before turn stale, counts start at zero.
+    pub(super) const fn enter(&mut self, phase: Phase, until: Instant) -> Option<Transition> {
+        let (from, to) = (self.phase.state(), phase.state());
+        self.epoch = self.epoch.wrapping_add(1);
+        self.phase = phase;
+        self.until = until;
+        self.count = 0;
+        self.in_flight = 0;
+        self.abandoned = 0;
+        // A `State` compares with `==` only outside `const`.
+        if from as u8 == to as u8 { None } else { Some(Transition { from, to }) }
+    }
+}
+
+impl Default for CircuitBreakerState {
+    fn default() -> Self {
+        Self::new()
+    }
+}

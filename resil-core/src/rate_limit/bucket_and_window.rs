@@ -1,0 +1,326 @@
+//! A bucket and a window at once: the seed's rate limit.
+
+use super::{BucketCharge, BucketRefusal, BucketState, ExactLog, Limit, RateLimitConfig};
+use super::{SubWindows, TokenBucket, Window};
+use crate::config::ConfigError;
+use crate::error::ErrorCode;
+use crate::outcome::{Rejected, RetryAt};
+use crate::time::{Instant, earliest};
+
+/// A token bucket of depth `burst_size` *and* a sliding window of `max_requests`: both have to agree.
+///
+/// The bucket spreads requests, the window makes `max_requests` a promise. Use it where a quota has
+/// been agreed on; where eight bytes a peer matter more, use [`TokenBucket`] or
+/// [`StrictBucket`](super::StrictBucket).
+///
+/// # Law
+///
+/// - Never more than `max_requests` in any window of `time_window`, nor more than the bucket allows.
+/// - With [`SubWindows<K>`](SubWindows), the default with K = 10, a sender that never rests gets at
+///   least K/(K+1) of its quota; with [`ExactLog`] all of it.
+/// - A refusal names the part that opens later and the instant at which it does:
+///   [`RateLimitExceeded`](ErrorCode::RateLimitExceeded) is the bucket,
+///   [`RateLimitQuotaExhausted`](ErrorCode::RateLimitQuotaExhausted) the window, and a tie the window.
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_core::rate_limit::{Limiter, RateLimit, RateLimitConfig};
+/// use resil_core::{ErrorCode, Instant, valid};
+///
+/// // The seed's test: two a minute (and a burst of ten, but the window rules).
+/// const TWO: RateLimit = RateLimit::new(valid!(RateLimitConfig::builder().max_requests(2).build()));
+/// let mut limiter = Limiter::new(TWO);
+/// assert!(limiter.try_acquire(1, Instant::EPOCH).is_ok());
+/// assert!(limiter.try_acquire(1, Instant::EPOCH).is_ok());
+/// let refused = limiter.try_acquire(1, Instant::EPOCH).unwrap_err();
+/// assert_eq!(refused.code(), ErrorCode::RateLimitQuotaExhausted);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateLimit<W = SubWindows<10>> {
+    bucket: TokenBucket,
+    window: W,
+}
+
+/// What a [`RateLimit`] remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateLimitState<S> {
+    bucket: BucketState,
+    window: S,
+}
+
+const _: () = assert!(size_of::<<RateLimit as Limit>::State>() == 64);
+
+/// What an admission took.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct RateLimitCharge<C> {
+    bucket: BucketCharge,
+    /// Nothing for a cost of zero.
+    window: Option<C>,
+}
+
+impl RateLimit {
+    /// The limit for `config`, with ten sub-windows.
+    #[must_use]
+    pub const fn new(config: RateLimitConfig) -> Self {
+        Self::with_sub_windows(config)
+    }
+}
+
+impl<const K: usize> RateLimit<SubWindows<K>> {
+    /// The limit for `config` with `K` sub-windows: more of them use the quota better (K/(K+1)) and
+    /// take four bytes each.
+    #[must_use]
+    pub const fn with_sub_windows(config: RateLimitConfig) -> Self {
+        Self { bucket: TokenBucket::new(config), window: SubWindows::new(&config) }
+    }
+}
+
+impl<const N: usize> RateLimit<ExactLog<N>> {
+    /// The limit for `config` with a log of `N` admissions.
+    ///
+    /// # Errors
+    ///
+    /// When `max_requests` is above `N`.
+    pub const fn with_exact_log(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        match ExactLog::new(&config) {
+            Ok(window) => Ok(Self { bucket: TokenBucket::new(config), window }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl<W: Window> RateLimit<W> {
+    /// The refusal of the part that opens later, where at least one is shut.
+    fn rejected(
+        &self,
+        bucket: Option<BucketRefusal>,
+        window_opens: Instant,
+        now: Instant,
+    ) -> Rejected {
+        let retry = if self.bucket.tells(window_opens) {
+            RetryAt::At(window_opens)
+        } else {
+            RetryAt::Never
+        };
+        let by_window = Rejected::new(ErrorCode::RateLimitQuotaExhausted, retry);
+        match bucket.map(|refusal| self.bucket.rejected(refusal)) {
+            None => by_window,
+            Some(by_bucket) if window_opens <= now => by_bucket,
+            Some(by_bucket) => match by_bucket.retry() {
+                RetryAt::At(at) if at <= window_opens => by_window,
+                _ => by_bucket,
+            },
+        }
+    }
+
+    const fn too_large() -> Rejected {
+        Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never)
+    }
+}
+
+impl<W: Window> Limit for RateLimit<W> {
+    type State = RateLimitState<W::State>;
+    type Charge = RateLimitCharge<W::Charge>;
+
+    const FRESH: Self::State = RateLimitState { bucket: BucketState::FRESH, window: W::FRESH };
+
+    #[inline]
+    fn config(&self) -> &RateLimitConfig {
+        self.bucket.config()
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.config().burst_size().min(self.config().max_requests())
+    }
+
+    fn try_acquire(
+        &self,
+        state: &mut Self::State,
+        cost: u32,
+        now: Instant,
+    ) -> Result<Self::Charge, Rejected> {
+        if cost > self.capacity() {
+            return Err(Self::too_large());
+        }
+        let step = self.bucket.step(&state.bucket, cost, now);
+        if cost > 0 {
+            self.window.reanchor(&mut state.window, now);
+        }
+        let window_opens = self.window.opens_at(&state.window, cost, now);
+        match step.outcome {
+            Ok(bucket) if window_opens <= now => {
+                if let Some(bucket) = step.store {
+                    state.bucket = bucket;
+                }
+                let window = (cost > 0).then(|| self.window.commit(&mut state.window, cost, now));
+                Ok(RateLimitCharge { bucket, window })
+            }
+            Ok(_) => Err(self.rejected(None, window_opens, now)),
+            Err(refusal) => {
+                if let Some(bucket) = step.store {
+                    state.bucket = bucket;
+                }
+                Err(self.rejected(Some(refusal), window_opens, now))
+            }
+        }
+    }
+
+    fn peek(&self, state: &Self::State, cost: u32, now: Instant) -> Result<(), Rejected> {
+        if cost > self.capacity() {
+            return Err(Self::too_large());
+        }
+        let window_opens = self.window.opens_at(&state.window, cost, now);
+        match self.bucket.step(&state.bucket, cost, now).outcome {
+            Ok(_) if window_opens <= now => Ok(()),
+            bucket => Err(self.rejected(bucket.err(), window_opens, now)),
+        }
+    }
+
+    fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant) {
+        self.bucket.refund(&mut state.bucket, charge.bucket, now);
+        if let Some(charge) = charge.window {
+            self.window.refund(&mut state.window, charge, now);
+        }
+    }
+
+    fn available(&self, state: &Self::State, now: Instant) -> u32 {
+        let used = self.window.used(&state.window, now);
+        let window = self.config().max_requests().saturating_sub(used);
+        self.bucket.available(&state.bucket, now).min(window)
+    }
+
+    fn is_fresh(&self, state: &Self::State, now: Instant) -> bool {
+        self.bucket.is_fresh(&state.bucket, now) && self.window.used(&state.window, now) == 0
+    }
+
+    fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant> {
+        let bucket = self.bucket.next_deadline(&state.bucket, now);
+        let window = self.window.next_deadline(&state.window, now);
+        earliest(bucket, window).filter(|at| self.bucket.tells(*at))
+    }
+
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        let mut window = W::FRESH;
+        let used = old.window.used(&state.window, now).min(self.config().max_requests());
+        if used > 0 {
+            self.window.commit(&mut window, used, now);
+        }
+        RateLimitState { bucket: self.bucket.inherit(&old.bucket, &state.bucket, now), window }
+    }
+}
+
+impl<W: Window> TryFrom<RateLimitConfig> for RateLimit<W> {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        Ok(Self { bucket: TokenBucket::new(config), window: W::from_config(&config)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    /// One token per 10 ns up to `burst`, and 4 in any 40 ns.
+    fn four_in_forty(burst: u32) -> RateLimit<ExactLog<4>> {
+        let config = RateLimitConfig::builder()
+            .max_requests(4)
+            .time_window(Duration::from_nanos(40))
+            .burst_size(burst)
+            .build()
+            .unwrap();
+        RateLimit::with_exact_log(config).unwrap()
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    fn refusal(code: ErrorCode, nanos: u64) -> Result<(), Rejected> {
+        Err(Rejected::new(code, RetryAt::At(at(nanos))))
+    }
+
+    #[test]
+    fn the_part_that_opens_later_refuses() {
+        use ErrorCode::{RateLimitExceeded, RateLimitQuotaExhausted};
+
+        let limit = four_in_forty(2);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        limit.try_acquire(&mut state, 2, at(100)).unwrap();
+        assert_eq!(limit.peek(&state, 2, at(100)), refusal(RateLimitExceeded, 120), "bucket alone");
+        limit.try_acquire(&mut state, 2, at(120)).unwrap();
+        assert_eq!(
+            limit.peek(&state, 1, at(121)),
+            refusal(RateLimitQuotaExhausted, 140),
+            "the bucket would open at 130"
+        );
+        assert_eq!(limit.peek(&state, 2, at(121)), refusal(RateLimitQuotaExhausted, 140), "a tie");
+        assert_eq!(limit.available(&state, at(139)), 0);
+        assert_eq!(limit.available(&state, at(140)), 2);
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing_from_the_part_that_was_open() {
+        let limit = four_in_forty(8);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        limit.try_acquire(&mut state, 4, at(100)).unwrap();
+        let before = state.clone();
+        for _ in 0..10 {
+            assert!(limit.try_acquire(&mut state, 1, at(101)).is_err());
+        }
+        assert_eq!(state, before);
+    }
+
+    #[test]
+    fn a_cost_above_either_part_never_passes() {
+        for (burst, capacity) in [(2, 2), (4, 4), (8, 4)] {
+            let limit = four_in_forty(burst);
+            let mut state = RateLimit::<ExactLog<4>>::FRESH;
+            assert_eq!(limit.capacity(), capacity);
+            let refused = limit.try_acquire(&mut state, capacity + 1, at(7)).unwrap_err();
+            assert_eq!(refused.code(), ErrorCode::RateLimitCostExceedsBurst);
+            assert_eq!(refused.retry(), RetryAt::Never);
+            assert!(limit.try_acquire(&mut state, capacity, at(7)).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_refund_gives_back_both_parts_and_zero_costs_nothing() {
+        let limit = four_in_forty(4);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        let nothing = limit.try_acquire(&mut state, 0, at(5)).unwrap();
+        assert_eq!(state, RateLimit::<ExactLog<4>>::FRESH);
+        let charge = limit.try_acquire(&mut state, 4, at(5)).unwrap();
+        limit.refund(&mut state, nothing, at(5));
+        assert_eq!(limit.available(&state, at(5)), 0);
+        limit.refund(&mut state, charge, at(5));
+        assert_eq!(limit.available(&state, at(5)), 4);
+        assert!(limit.is_fresh(&state, at(5)));
+    }
+
+    #[test]
+    fn what_opens_after_the_horizon_never_does() {
+        let limit = four_in_forty(4);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        let last = at((1 << 63) - 1);
+        limit.try_acquire(&mut state, 4, last).unwrap();
+        assert_eq!(limit.peek(&state, 4, last).unwrap_err().retry(), RetryAt::Never);
+        assert!(limit.try_acquire(&mut state, 1, Instant::MAX).is_err());
+    }
+
+    #[test]
+    fn another_quota_inherits_what_was_spent() {
+        let limit = four_in_forty(4);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        limit.try_acquire(&mut state, 3, at(5)).unwrap();
+        let other = four_in_forty(2);
+        let state = other.inherit(&limit, &state, at(5));
+        assert_eq!(other.available(&state, at(5)), 0);
+        assert_eq!(other.available(&state, at(25)), 1, "3 of 4 in the window");
+    }
+}

@@ -1,0 +1,59 @@
+//! Hard limits per window, in bounded memory.
+
+mod exact_log;
+mod sub_windows;
+
+pub use exact_log::{ExactLog, ExactLogState, LogCharge};
+pub use sub_windows::{SubWindows, SubWindowsCharge, SubWindowsState};
+
+use super::RateLimitConfig;
+use crate::config::ConfigError;
+use crate::time::Instant;
+use core::fmt::Debug;
+
+/// A window that slides over what was admitted; the second half of a
+/// [`RateLimit`](super::RateLimit).
+///
+/// # Law
+///
+/// What it counts at an instant t is at least what was committed in `(t - time_window, t]`, so a
+/// limit on the count is a limit on every window. (The usual estimate from two counters can exceed
+/// it, and is not offered.)
+pub trait Window: Sized {
+    /// What is remembered per peer.
+    type State: Clone + Debug;
+
+    /// What a commit counted.
+    type Charge: Debug;
+
+    /// A window in which nothing was admitted.
+    const FRESH: Self::State;
+
+    /// The window of `config`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be held in this memory.
+    fn from_config(config: &RateLimitConfig) -> Result<Self, ConfigError>;
+
+    /// How much is counted at `now`.
+    fn used(&self, state: &Self::State, now: Instant) -> u32;
+
+    /// The first instant, `now` or later, at which `cost` more is within the limit.
+    ///
+    /// `cost` is at most the limit; [`RateLimit`](super::RateLimit) has checked that.
+    fn opens_at(&self, state: &Self::State, cost: u32, now: Instant) -> Instant;
+
+    /// Counts `cost` at `now`; it has to be within the limit.
+    fn commit(&self, state: &mut Self::State, cost: u32, now: Instant) -> Self::Charge;
+
+    /// Writes only when the clock has stepped back by more than a window: nothing that was counted
+    /// stays for longer than one window from `now`.
+    fn reanchor(&self, state: &mut Self::State, now: Instant);
+
+    /// Takes a charge out of the count, unless it has left the window.
+    fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant);
+
+    /// The next instant after `now` at which the count falls.
+    fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
+}

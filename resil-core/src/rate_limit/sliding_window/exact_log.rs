@@ -1,0 +1,260 @@
+//! A window that remembers every admission.
+
+use super::Window;
+use crate::config::ConfigError;
+use crate::rate_limit::RateLimitConfig;
+use crate::time::Instant;
+
+/// A log of the last `N` admissions: 8·N + 8 bytes, for a `max_requests` of at most `N`.
+///
+/// Use it where the quota is small and every request of it counts; where it is large,
+/// [`SubWindows`](super::SubWindows) takes a few counters instead.
+///
+/// # Law
+///
+/// Counts exactly what was committed in `(now - time_window, now]`, so a sender gets all of its
+/// `max_requests` in every window and never more. (After the clock has stepped back, a commit is
+/// entered with the latest instant of the log, until that has come again.)
+///
+/// # Cost
+///
+/// A decision reads one entry, a commit of cost n writes n, looking counts at most `N`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ExactLog<const N: usize> {
+    window: u64,
+    max: u32,
+}
+
+/// What [`ExactLog`] remembers: when each of the last admissions was made, in a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ExactLogState<const N: usize> {
+    stamps: [u64; N],
+    first: u16,
+    len: u16,
+    /// Counts the times that the log was re-anchored, so that an older charge is known for one.
+    anchor: u32,
+}
+
+const _: () = assert!(size_of::<ExactLogState<4>>() == 40);
+
+/// What a commit counted, and when.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct LogCharge {
+    stamp: u64,
+    cost: u32,
+    anchor: u32,
+}
+
+impl<const N: usize> ExactLog<N> {
+    const ENTRIES: u32 = {
+        assert!(N >= 1 && N <= 65_535, "a log has 1 to 65,535 entries");
+        N as u32
+    };
+
+    /// The window of `config`.
+    ///
+    /// # Errors
+    ///
+    /// When `max_requests` is above `N`.
+    pub const fn new(config: &RateLimitConfig) -> Result<Self, ConfigError> {
+        if config.max_requests() > Self::ENTRIES {
+            return Err(ConfigError::new(
+                "max_requests",
+                "max_requests must be at most the number of entries of the exact log",
+            ));
+        }
+        Ok(Self { window: config.window_nanos(), max: config.max_requests() })
+    }
+
+    /// No entry counts as later than this: `now` once the clock has stepped back by more than a
+    /// window, else no bound.
+    #[inline]
+    fn latest(&self, state: &ExactLogState<N>, now: u64) -> u64 {
+        let newest = state.newest().unwrap_or(0);
+        if newest.saturating_sub(now) > self.window { now } else { u64::MAX }
+    }
+
+    /// When the entry leaves the window, as of `now`.
+    #[inline]
+    fn leaves(&self, state: &ExactLogState<N>, entry: u32, now: u64) -> u64 {
+        let stamp = state.stamp(entry).min(self.latest(state, now));
+        stamp.saturating_add(self.window)
+    }
+
+    /// How many of the oldest entries have to go before `cost` more are within the limit.
+    #[inline]
+    fn excess(&self, state: &ExactLogState<N>, cost: u32) -> u32 {
+        u32::from(state.len).saturating_add(cost).saturating_sub(self.max)
+    }
+}
+
+impl<const N: usize> ExactLogState<N> {
+    const FRESH: Self = Self { stamps: [0; N], first: 0, len: 0, anchor: 0 };
+
+    /// Where the entry lies that is `entry` after the oldest.
+    #[inline]
+    fn place(&self, entry: u32) -> usize {
+        let place = usize::from(self.first).saturating_add(entry as usize);
+        place.checked_sub(N).unwrap_or(place)
+    }
+
+    #[inline]
+    fn stamp(&self, entry: u32) -> u64 {
+        self.stamps.get(self.place(entry)).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn set(&mut self, entry: u32, stamp: u64) {
+        let place = self.place(entry);
+        if let Some(slot) = self.stamps.get_mut(place) {
+            *slot = stamp;
+        }
+    }
+
+    #[inline]
+    fn newest(&self) -> Option<u64> {
+        u32::from(self.len).checked_sub(1).map(|last| self.stamp(last))
+    }
+}
+
+impl<const N: usize> Window for ExactLog<N> {
+    type State = ExactLogState<N>;
+    type Charge = LogCharge;
+
+    const FRESH: ExactLogState<N> = ExactLogState::FRESH;
+
+    fn from_config(config: &RateLimitConfig) -> Result<Self, ConfigError> {
+        Self::new(config)
+    }
+
+    fn used(&self, state: &Self::State, now: Instant) -> u32 {
+        let len = u32::from(state.len);
+        let inside = |entry: &u32| self.leaves(state, *entry, now.as_nanos()) > now.as_nanos();
+        len.saturating_sub((0..len).find(inside).unwrap_or(len))
+    }
+
+    fn opens_at(&self, state: &Self::State, cost: u32, now: Instant) -> Instant {
+        match self.excess(state, cost).checked_sub(1) {
+            None => now,
+            Some(last) => {
+                Instant::from_nanos(self.leaves(state, last, now.as_nanos()).max(now.as_nanos()))
+            }
+        }
+    }
+
+    fn commit(&self, state: &mut Self::State, cost: u32, now: Instant) -> LogCharge {
+        let stamp = state.newest().unwrap_or(0).max(now.as_nanos());
+        let gone = self.excess(state, cost).min(state.len.into());
+        state.first = state.place(gone) as u16;
+        let kept = u32::from(state.len).saturating_sub(gone);
+        let len = kept.saturating_add(cost).min(Self::ENTRIES);
+        for entry in kept..len {
+            state.set(entry, stamp);
+        }
+        state.len = len as u16;
+        LogCharge { stamp, cost, anchor: state.anchor }
+    }
+
+    fn reanchor(&self, state: &mut Self::State, now: Instant) {
+        let latest = self.latest(state, now.as_nanos());
+        if latest < u64::MAX {
+            for stamp in &mut state.stamps {
+                *stamp = latest.min(*stamp);
+            }
+            state.anchor = state.anchor.wrapping_add(1);
+        }
+    }
+
+    fn refund(&self, state: &mut Self::State, charge: LogCharge, _: Instant) {
+        if charge.anchor != state.anchor {
+            return;
+        }
+        let mut kept: u32 = 0;
+        let mut left = charge.cost;
+        for entry in 0..u32::from(state.len) {
+            let stamp = state.stamp(entry);
+            if stamp == charge.stamp && left > 0 {
+                left = left.saturating_sub(1);
+            } else {
+                state.set(kept, stamp);
+                kept = kept.saturating_add(1);
+            }
+        }
+        state.len = kept as u16;
+    }
+
+    fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant> {
+        (0..u32::from(state.len))
+            .map(|entry| Instant::from_nanos(self.leaves(state, entry, now.as_nanos())))
+            .find(|leaves| *leaves > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    fn log<const N: usize>(max: u32, nanos: u64) -> Result<ExactLog<N>, ConfigError> {
+        let builder = RateLimitConfig::builder().max_requests(max).burst_size(1);
+        ExactLog::new(&builder.time_window(Duration::from_nanos(nanos)).build().unwrap())
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn the_maximum_has_to_fit() {
+        assert!(log::<4>(4, 100).is_ok());
+        assert_eq!(log::<4>(5, 100).unwrap_err().setting(), "max_requests");
+    }
+
+    #[test]
+    fn every_entry_leaves_after_exactly_one_window() {
+        let log = log::<4>(4, 40).unwrap();
+        let mut state = ExactLog::<4>::FRESH;
+        log.commit(&mut state, 1, at(100));
+        log.commit(&mut state, 3, at(105));
+        assert_eq!(log.opens_at(&state, 1, at(110)), at(140));
+        assert_eq!(log.opens_at(&state, 2, at(110)), at(145));
+        assert_eq!(log.next_deadline(&state, at(110)), Some(at(140)));
+        assert_eq!(log.used(&state, at(139)), 4);
+        assert_eq!(log.used(&state, at(140)), 3);
+        log.commit(&mut state, 1, at(140)); // round the ring
+        assert_eq!(log.used(&state, at(144)), 4);
+        assert_eq!(log.used(&state, at(145)), 1);
+        assert_eq!(log.next_deadline(&state, at(145)), Some(at(180)));
+    }
+
+    #[test]
+    fn a_refund_takes_out_its_own_entries() {
+        let log = log::<4>(4, 40).unwrap();
+        let mut state = ExactLog::<4>::FRESH;
+        log.commit(&mut state, 1, at(100));
+        let charge = log.commit(&mut state, 2, at(105));
+        log.commit(&mut state, 1, at(110));
+        log.refund(&mut state, charge, at(120));
+        assert_eq!(log.used(&state, at(120)), 2);
+        assert_eq!(log.opens_at(&state, 3, at(120)), at(140));
+        assert_eq!(log.opens_at(&state, 4, at(120)), at(150));
+    }
+
+    #[test]
+    fn a_step_back_keeps_entries_for_one_window_at_most_pitfall_65() {
+        let log = log::<4>(4, 40).unwrap();
+        let mut state = ExactLog::<4>::FRESH;
+        log.commit(&mut state, 3, at(1000));
+        let charge = log.commit(&mut state, 1, at(1001));
+        assert_eq!(log.opens_at(&state, 4, at(961)), at(1041), "kept");
+        assert_eq!(log.opens_at(&state, 4, at(960)), at(1000), "as if entered now");
+        log.reanchor(&mut state, at(500));
+        assert_eq!(log.used(&state, at(539)), 4);
+        log.refund(&mut state, charge, at(539));
+        assert_eq!(log.used(&state, at(539)), 4, "the charge is from before");
+        assert_eq!(log.used(&state, at(540)), 0);
+    }
+}

@@ -1,0 +1,288 @@
+//! A window counted in slices.
+
+use super::Window;
+use crate::config::ConfigError;
+use crate::rate_limit::RateLimitConfig;
+use crate::time::Instant;
+
+/// A window cut into `K` sub-windows, each with one counter: 16 + 4·K bytes for any maximum.
+///
+/// The present sub-window and the `K` before it are counted in full, which covers the window
+/// wherever it lies.
+///
+/// # Law
+///
+/// - Never more than `max_requests` in any window.
+/// - A sender that never rests gets at least K/(K+1) of `max_requests` per window.
+/// - A refusal names an instant at most one sub-window (and K - 1 ns of rounding) later than an
+///   [`ExactLog`](super::ExactLog) of the same admissions would.
+///
+/// # Cost
+///
+/// At most `K + 1` steps of a few additions, however much time has passed; no division.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SubWindows<const K: usize> {
+    width: u64,
+    max: u32,
+}
+
+/// What [`SubWindows`] remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SubWindowsState<const K: usize> {
+    /// When the present sub-window started.
+    start: u64,
+    /// Counted in the present sub-window.
+    present: u32,
+    /// Counted in those before it: a ring whose oldest is at `oldest`.
+    past: [u32; K],
+    oldest: u16,
+    /// Tells charges of one grid of sub-windows from those of another.
+    grid: u16,
+}
+
+const _: () = assert!(size_of::<SubWindowsState<10>>() == 56);
+
+/// What a commit counted, and in which sub-window.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SubWindowsCharge {
+    start: u64,
+    cost: u32,
+    grid: u16,
+}
+
+impl<const K: usize> SubWindows<K> {
+    const NUMBER: u64 = {
+        assert!(K >= 1 && K <= 1024, "a window has 1 to 1024 sub-windows");
+        K as u64
+    };
+
+    /// The window of `config`.
+    #[must_use]
+    pub const fn new(config: &RateLimitConfig) -> Self {
+        let width = config.window_nanos().div_ceil(Self::NUMBER);
+        Self { width, max: config.max_requests() }
+    }
+
+    /// Nanoseconds after which a count has left for certain.
+    #[inline]
+    const fn span(&self) -> u64 {
+        self.width.saturating_mul(Self::NUMBER.saturating_add(1))
+    }
+
+    /// Whether the clock has stepped back by more than can be waited for.
+    #[inline]
+    const fn is_far_ahead(&self, state: &SubWindowsState<K>, now: u64) -> bool {
+        state.start.saturating_sub(now) > self.span()
+    }
+
+    /// The state as of `now`: moved on to the present sub-window, or re-anchored at `now`.
+    fn as_of(&self, state: &SubWindowsState<K>, now: u64) -> SubWindowsState<K> {
+        let mut state = state.clone();
+        if self.is_far_ahead(&state, now) {
+            state.start = now;
+            state.grid = state.grid.wrapping_add(1);
+        }
+        for _ in 0..=K {
+            if now.saturating_sub(state.start) < self.width {
+                break;
+            }
+            state.advance(self.width);
+        }
+        if state.total() == 0 {
+            // Idle: a new grid starts with whatever is counted next.
+            state.grid = state.grid.wrapping_add(1);
+            state.start = now;
+        }
+        state
+    }
+}
+
+impl<const K: usize> SubWindowsState<K> {
+    const FRESH: Self = Self { start: 0, present: 0, past: [0; K], oldest: 0, grid: 0 };
+
+    fn total(&self) -> u32 {
+        self.past.iter().fold(self.present, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// The next sub-window becomes the present one; the oldest leaves.
+    fn advance(&mut self, width: u64) {
+        self.start = self.start.saturating_add(width);
+        let oldest = usize::from(self.oldest);
+        if let Some(slot) = self.past.get_mut(oldest) {
+            *slot = core::mem::take(&mut self.present);
+        }
+        let next = oldest.saturating_add(1);
+        self.oldest = if next < K { next as u16 } else { 0 };
+    }
+
+    /// The counts in the order in which they leave.
+    fn leaving(&self) -> impl Iterator<Item = u32> + '_ {
+        let (newer, older) = self.past.split_at_checked(self.oldest.into()).unwrap_or_default();
+        older.iter().chain(newer).copied().chain([self.present])
+    }
+
+    /// The count of the sub-window that lies `back` before the present one.
+    fn count_mut(&mut self, back: usize) -> Option<&mut u32> {
+        if back == 0 {
+            return Some(&mut self.present);
+        }
+        let behind = usize::from(self.oldest).saturating_add(K).checked_sub(back)?;
+        self.past.get_mut(behind.checked_sub(K).unwrap_or(behind))
+    }
+}
+
+impl<const K: usize> Window for SubWindows<K> {
+    type State = SubWindowsState<K>;
+    type Charge = SubWindowsCharge;
+
+    const FRESH: SubWindowsState<K> = SubWindowsState::FRESH;
+
+    fn from_config(config: &RateLimitConfig) -> Result<Self, ConfigError> {
+        Ok(Self::new(config))
+    }
+
+    fn used(&self, state: &Self::State, now: Instant) -> u32 {
+        self.as_of(state, now.as_nanos()).total()
+    }
+
+    fn opens_at(&self, state: &Self::State, cost: u32, now: Instant) -> Instant {
+        let state = self.as_of(state, now.as_nanos());
+        let room = self.max.saturating_sub(cost);
+        let mut total = state.total();
+        if total <= room {
+            return now;
+        }
+        let mut leaves = state.start;
+        for count in state.leaving() {
+            leaves = leaves.saturating_add(self.width);
+            total = total.saturating_sub(count);
+            if total <= room {
+                break;
+            }
+        }
+        Instant::from_nanos(leaves)
+    }
+
+    fn commit(&self, state: &mut Self::State, cost: u32, now: Instant) -> SubWindowsCharge {
+        *state = self.as_of(state, now.as_nanos());
+        state.present = state.present.saturating_add(cost);
+        SubWindowsCharge { start: state.start, cost, grid: state.grid }
+    }
+
+    fn reanchor(&self, state: &mut Self::State, now: Instant) {
+        if self.is_far_ahead(state, now.as_nanos()) {
+            *state = self.as_of(state, now.as_nanos());
+        }
+    }
+
+    fn refund(&self, state: &mut Self::State, charge: SubWindowsCharge, now: Instant) {
+        let mut current = self.as_of(state, now.as_nanos());
+        if current.grid != charge.grid {
+            return;
+        }
+        let mut start = current.start;
+        for back in 0..=K {
+            if start == charge.start {
+                if let Some(count) = current.count_mut(back) {
+                    *count = count.saturating_sub(charge.cost);
+                    *state = current;
+                }
+                return;
+            }
+            start = start.saturating_sub(self.width);
+        }
+    }
+
+    fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant> {
+        let state = self.as_of(state, now.as_nanos());
+        let mut leaves = state.start;
+        for count in state.leaving() {
+            leaves = leaves.saturating_add(self.width);
+            if count > 0 {
+                return Some(Instant::from_nanos(leaves));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    fn window<const K: usize>(max: u32, nanos: u64) -> SubWindows<K> {
+        let builder = RateLimitConfig::builder().max_requests(max).burst_size(1);
+        SubWindows::new(&builder.time_window(Duration::from_nanos(nanos)).build().unwrap())
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_count_leaves_when_it_surely_has_left_the_window() {
+        let window = window::<4>(10, 40); // sub-windows of 10 ns
+        let mut state = SubWindows::FRESH;
+        window.commit(&mut state, 3, at(105)); // a new grid: 105..115
+        window.commit(&mut state, 2, at(116)); // 115..125
+        assert_eq!(window.used(&state, at(154)), 5);
+        assert_eq!(window.used(&state, at(155)), 2);
+        assert_eq!(window.used(&state, at(165)), 0);
+        assert_eq!(window.opens_at(&state, 5, at(116)), at(116));
+        assert_eq!(window.opens_at(&state, 6, at(116)), at(155));
+        assert_eq!(window.opens_at(&state, 9, at(116)), at(165));
+        assert_eq!(window.next_deadline(&state, at(116)), Some(at(155)));
+        assert_eq!(window.next_deadline(&state, at(155)), Some(at(165)));
+        assert_eq!(window.next_deadline(&state, at(165)), None);
+    }
+
+    #[test]
+    fn skipping_any_number_of_sub_windows_loses_nothing_pitfall_36() {
+        for skip in 0..=60 {
+            let window = window::<4>(10, 40);
+            let mut state = SubWindows::FRESH;
+            window.commit(&mut state, 1, at(0));
+            window.commit(&mut state, 1, at(skip));
+            let first = u32::from(skip < 50);
+            assert_eq!(window.used(&state, at(skip)), first + 1, "{skip}");
+        }
+    }
+
+    #[test]
+    fn a_refund_finds_its_sub_window_until_it_has_left() {
+        let window = window::<4>(10, 40);
+        for (refunded, left) in [(100, 1), (149, 1), (150, 0), (100_000, 0)] {
+            let mut state = SubWindows::FRESH;
+            let charge = window.commit(&mut state, 4, at(100));
+            window.commit(&mut state, 1, at(109));
+            window.refund(&mut state, charge, at(refunded));
+            assert_eq!(window.used(&state, at(refunded)), left, "{refunded}");
+        }
+        let mut state = SubWindows::FRESH;
+        let old = window.commit(&mut state, 4, at(100));
+        window.commit(&mut state, 7, at(200)); // idle in between: another grid
+        window.refund(&mut state, old, at(200));
+        assert_eq!(window.used(&state, at(200)), 7);
+    }
+
+    #[test]
+    fn a_step_back_keeps_the_count_for_one_window_at_most_pitfall_65() {
+        let window = window::<4>(10, 40); // a count has left after 50 ns
+        let mut state = SubWindows::FRESH;
+        let charge = window.commit(&mut state, 4, at(1000));
+        assert_eq!(window.opens_at(&state, 7, at(950)), at(1050), "kept");
+        assert_eq!(window.opens_at(&state, 7, at(949)), at(999), "as if counted now");
+        let before = state.clone();
+        window.reanchor(&mut state, at(950));
+        assert_eq!(state, before);
+        window.reanchor(&mut state, at(949));
+        assert_eq!(window.used(&state, at(998)), 4);
+        assert_eq!(window.used(&state, at(999)), 0);
+        window.refund(&mut state, charge, at(998));
+        assert_eq!(window.used(&state, at(998)), 4, "the charge is of another grid");
+    }
+}

@@ -1,0 +1,162 @@
+//! A token bucket that keeps a hard limit per window, in eight bytes.
+
+use super::config::refills_in_time;
+use super::{BucketCharge, BucketState, Limit, RateLimitConfig, TokenBucket};
+use crate::config::ConfigError;
+use crate::outcome::Rejected;
+use crate::time::Instant;
+
+/// A [`TokenBucket`] that refills at `(max_requests - burst_size) / time_window`, so that a burst
+/// and a whole window of refill together are no more than `max_requests`.
+///
+/// Use it for a hard limit per window where eight bytes a peer are what there is: it is smoother
+/// than [`RateLimit`](super::RateLimit), and a sender that never rests gets only
+/// `max_requests - burst_size` a window.
+///
+/// # Law
+///
+/// Never more than `max_requests` in any window of `time_window`, and everything that holds for a
+/// [`TokenBucket`] of its own rate.
+///
+/// ```
+/// use resil_core::rate_limit::{Limit, RateLimitConfig, StrictBucket};
+/// use resil_core::{Instant, valid};
+///
+/// const LIMIT: StrictBucket = valid!(StrictBucket::new(RateLimitConfig::DEFAULT));
+/// let mut peer = StrictBucket::FRESH;
+/// let admitted = (0..60_000) // one request per millisecond, for a minute
+///     .filter(|ms| LIMIT.try_acquire(&mut peer, 1, Instant::from_nanos(ms * 1_000_000)).is_ok())
+///     .count();
+/// assert_eq!(admitted, 100);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct StrictBucket {
+    config: RateLimitConfig,
+    bucket: TokenBucket,
+}
+
+impl StrictBucket {
+    /// The bucket for `config`.
+    ///
+    /// # Errors
+    ///
+    /// When `burst_size` is not below `max_requests` (nothing would refill), or when refilling it at
+    /// the lower rate takes more than 2^62 ns.
+    pub const fn new(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        let refill = config.max_requests().saturating_sub(config.burst_size());
+        if refill == 0 {
+            return Err(ConfigError::new(
+                "burst_size",
+                "burst_size must be below max_requests for a strict bucket",
+            ));
+        }
+        if !refills_in_time(config.window_nanos(), refill, config.burst_size()) {
+            return Err(ConfigError::new(
+                "burst_size",
+                "burst_size must refill within 2^62 ns at max_requests - burst_size per time_window",
+            ));
+        }
+        Ok(Self { config, bucket: TokenBucket::new(config.with_max_requests(refill)) })
+    }
+}
+
+impl Limit for StrictBucket {
+    type State = BucketState;
+    type Charge = BucketCharge;
+
+    const FRESH: BucketState = BucketState::FRESH;
+
+    #[inline]
+    fn config(&self) -> &RateLimitConfig {
+        &self.config
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.bucket.capacity()
+    }
+
+    #[inline]
+    fn try_acquire(
+        &self,
+        state: &mut BucketState,
+        cost: u32,
+        now: Instant,
+    ) -> Result<BucketCharge, Rejected> {
+        self.bucket.try_acquire(state, cost, now)
+    }
+
+    #[inline]
+    fn peek(&self, state: &BucketState, cost: u32, now: Instant) -> Result<(), Rejected> {
+        self.bucket.peek(state, cost, now)
+    }
+
+    #[inline]
+    fn refund(&self, state: &mut BucketState, charge: BucketCharge, now: Instant) {
+        self.bucket.refund(state, charge, now);
+    }
+
+    #[inline]
+    fn available(&self, state: &BucketState, now: Instant) -> u32 {
+        self.bucket.available(state, now)
+    }
+
+    #[inline]
+    fn is_fresh(&self, state: &BucketState, now: Instant) -> bool {
+        self.bucket.is_fresh(state, now)
+    }
+
+    fn next_deadline(&self, state: &BucketState, now: Instant) -> Option<Instant> {
+        self.bucket.next_deadline(state, now)
+    }
+
+    fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
+        self.bucket.inherit(&old.bucket, state, now)
+    }
+}
+
+impl TryFrom<RateLimitConfig> for StrictBucket {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        Self::new(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    fn config(max_requests: u32, burst_size: u32, window: Duration) -> RateLimitConfig {
+        RateLimitConfig::builder()
+            .max_requests(max_requests)
+            .burst_size(burst_size)
+            .time_window(window)
+            .build()
+            .unwrap()
+    }
+
+    #[test]
+    fn needs_a_burst_below_the_maximum() {
+        let second = Duration::from_secs(1);
+        let error = StrictBucket::new(config(5, 5, second)).unwrap_err();
+        assert_eq!(error.setting(), "burst_size");
+        assert!(StrictBucket::new(config(6, 5, second)).is_ok());
+    }
+
+    #[test]
+    fn its_own_slower_refill_has_to_fit_too() {
+        let window = Duration::from_nanos(1 << 62);
+        let error = StrictBucket::new(config(3, 2, window)).unwrap_err();
+        assert_eq!(error.setting(), "burst_size");
+    }
+
+    #[test]
+    fn reports_the_configuration_it_was_given() {
+        let strict = StrictBucket::new(RateLimitConfig::DEFAULT).unwrap();
+        assert_eq!(strict.config(), &RateLimitConfig::DEFAULT);
+        assert_eq!(strict.capacity(), 10);
+    }
+}

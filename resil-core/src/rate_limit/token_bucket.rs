@@ -1,0 +1,550 @@
+//! A token bucket in eight bytes that never drifts.
+
+use super::{Limit, RateLimitConfig};
+use crate::config::ConfigError;
+use crate::error::ErrorCode;
+use crate::outcome::{Rejected, RetryAt};
+use crate::time::Instant;
+
+/// A bucket of `burst_size` tokens that refills at `max_requests / time_window`. The policy; what
+/// changes per peer is a [`BucketState`] of eight bytes.
+///
+/// Use it where the long-run rate matters and a burst on top of it is welcome. Where no window may
+/// ever see more than `max_requests`, use [`RateLimit`](super::RateLimit) or
+/// [`StrictBucket`](super::StrictBucket).
+///
+/// # Law
+///
+/// In any interval of length d it admits at most `burst + floor(rate · (d + 1 ns))`. One instant
+/// differs from the rational bucket's by at most 1 ns, the error never accumulates, and the
+/// retry-after of a refusal is the very first instant at which the same request passes. Where a
+/// token takes a whole number of nanoseconds, none ever comes early.
+///
+/// # How
+///
+/// It is the generic cell rate algorithm (ITU-T I.371: the bucket is full again at the *theoretical
+/// arrival time*, which each admission moves later) on a finer clock. A token is 2^f units, with f
+/// such that a unit lies in (½, 1] ns; so tokens are exact, and only reading the clock rounds:
+/// `units(t) = floor(t · 2^f / T + δ)`, where T is the time of a token and δ in (0, ½] never grows.
+/// That is one multiplication by a constant, and no division.
+///
+/// # Time that misbehaves
+///
+/// - Credit never exceeds the capacity, however far the clock jumps.
+/// - When it steps back, nothing is minted; a bucket whose full instant is more than two refills
+///   away empties itself as of `now`, so a step costs at most one refill more than was due.
+/// - Beyond 2^63 ns (292 years; less for a bucket that takes decades to refill) it reads empty.
+///
+/// # Cost
+///
+/// One multiplication and some ten additions and compares; a refusal whose time is read three
+/// multiplications more.
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_core::rate_limit::{BucketState, Limit, RateLimitConfig, TokenBucket};
+/// use resil_core::{Instant, RetryAt, valid};
+///
+/// const TWO_A_SECOND: TokenBucket = TokenBucket::new(valid!(
+///     RateLimitConfig::builder()
+///         .max_requests(2)
+///         .time_window(Duration::from_secs(1))
+///         .burst_size(3)
+///         .build()
+/// ));
+/// let mut peer = BucketState::FRESH;
+/// let now = Instant::from_nanos(1);
+/// assert!(TWO_A_SECOND.try_acquire(&mut peer, 3, now).is_ok());
+/// let refused = TWO_A_SECOND.try_acquire(&mut peer, 1, now).unwrap_err();
+/// assert_eq!(refused.retry(), RetryAt::At(Instant::from_nanos(500_000_001)));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TokenBucket {
+    config: RateLimitConfig,
+    /// Units in a token: 2^f.
+    token: u64,
+    /// Units in a full bucket.
+    full: u64,
+    /// Units per nanosecond, less one, in 2^-64.
+    fraction: u64,
+    /// One less nanoseconds per unit, in 2^-64.
+    inverse: u64,
+    /// The last instant that the bucket can tell from later ones.
+    horizon: u64,
+}
+
+/// What a [`TokenBucket`] remembers: when it will be full again, in units of the bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BucketState(u64);
+
+const _: () = assert!(size_of::<BucketState>() == 8);
+
+impl BucketState {
+    /// A full bucket.
+    pub const FRESH: Self = Self(0);
+
+    /// The state as a number, for an atomic or a snapshot. It means something to its own bucket only.
+    #[must_use]
+    #[inline]
+    pub const fn into_raw(self) -> u64 {
+        self.0
+    }
+
+    /// The state from a number; every number is one.
+    #[must_use]
+    #[inline]
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+}
+
+/// What an admission took; drop it when spent, [refund](Limit::refund) it when the request was not
+/// made after all.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BucketCharge {
+    /// In units.
+    cost: u64,
+    /// When all of it has been refilled, in units.
+    until: u64,
+}
+
+/// What [`TokenBucket::step`] decides.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "the new state has to be stored"]
+pub struct Step {
+    /// The decision.
+    pub outcome: Result<BucketCharge, BucketRefusal>,
+    /// The state to store, if it changes.
+    pub store: Option<BucketState>,
+}
+
+/// A refusal that has not yet worked out when to come back; [`TokenBucket::rejected`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum BucketRefusal {
+    /// The cost is above the capacity: it can never pass.
+    TooLarge,
+    /// Tokens are missing; there are enough once the clock reads this many units.
+    Short(u64),
+}
+
+/// The last instant that any bucket tells from later ones.
+const LAST_NANO: u64 = 1 << 63;
+
+/// Inverting looks at most two instants, of less than two units each, past the one it looks for.
+const SLACK: u64 = 8;
+
+/// The high half of a · b + addend.
+#[inline]
+const fn multiply_high(a: u64, b: u64, addend: u64) -> u64 {
+    let wide = (a as u128).wrapping_mul(b as u128).wrapping_add(addend as u128);
+    (wide >> 64) as u64
+}
+
+impl TokenBucket {
+    /// The bucket for `config`.
+    #[must_use]
+    #[allow(clippy::arithmetic_side_effects)] // 128 bits hold each product, and no divisor is zero
+    pub const fn new(config: RateLimitConfig) -> Self {
+        let window = config.window_nanos() as u128;
+        let requests = config.max_requests() as u128;
+        let mut token: u64 = 1;
+        while (token as u128) * requests < window {
+            token *= 2;
+        }
+        let units = (token as u128) * requests; // in `window` nanoseconds, and < 2 · window
+        let excess = (units - window) << 64;
+        let full = token * config.burst_size() as u64;
+        let mut bucket = Self {
+            config,
+            token,
+            full,
+            fraction: (excess / window) as u64,
+            inverse: (excess / units) as u64,
+            horizon: LAST_NANO,
+        };
+        let beyond = bucket.instant_of(u64::MAX - full - SLACK);
+        if beyond <= LAST_NANO {
+            bucket.horizon = beyond - 1;
+        }
+        bucket
+    }
+
+    /// The clock in units. Never falls as `now` grows; `now` is not beyond the horizon (by much).
+    #[inline]
+    const fn units(&self, now: u64) -> u64 {
+        // Half a unit outweighs what cutting `fraction` loses, up to 2^63 ns.
+        now.wrapping_add(multiply_high(now, self.fraction, 1 << 63))
+    }
+
+    /// The first instant at which the clock reads `units`, or some instant beyond the horizon.
+    ///
+    /// Dividing through the stored inverse gives that instant or one of the two after it.
+    #[inline]
+    const fn instant_of(&self, units: u64) -> u64 {
+        let guess = units.saturating_sub(multiply_high(units, self.inverse, 0)).saturating_sub(2);
+        let first = if guess < self.horizon { guess } else { self.horizon };
+        let second = first.wrapping_add(1);
+        let late = (self.units(first) < units) as u64;
+        let later = (self.units(second) < units) as u64;
+        first.wrapping_add(late).wrapping_add(later)
+    }
+
+    /// [`instant_of`](Self::instant_of) for a point of the bucket's future; `None` beyond the horizon.
+    #[inline]
+    const fn instant_at(&self, units: u64) -> Option<Instant> {
+        let at = Instant::from_nanos(self.instant_of(units));
+        if self.tells(at) { Some(at) } else { None }
+    }
+
+    /// Whether `now` can be told from later instants.
+    #[inline]
+    pub(super) const fn tells(&self, now: Instant) -> bool {
+        now.as_nanos() <= self.horizon
+    }
+
+    /// When the bucket is full again, as of `units`: re-anchored when the clock has stepped back by
+    /// more than can be waited for.
+    #[inline]
+    const fn settled(&self, state: &BucketState, units: u64) -> u64 {
+        if state.0.saturating_sub(units) > self.full.wrapping_mul(2) {
+            units.wrapping_add(self.full)
+        } else {
+            state.0
+        }
+    }
+
+    /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
+    #[inline]
+    const fn missing(&self, state: &BucketState, now: Instant) -> u64 {
+        if !self.tells(now) {
+            return u64::MAX;
+        }
+        let units = self.units(now.as_nanos());
+        self.settled(state, units).saturating_sub(units)
+    }
+
+    /// The decision as a pure transition, for whoever keeps the state in a cell or an atomic.
+    ///
+    /// A refusal has a state to store only when the clock has stepped back by more than two refills.
+    #[inline]
+    pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
+        if cost == 0 {
+            let nothing = BucketCharge { cost: 0, until: 0 };
+            return Step { outcome: Ok(nothing), store: None };
+        }
+        if cost > self.config.burst_size() {
+            return Step { outcome: Err(BucketRefusal::TooLarge), store: None };
+        }
+        if !self.tells(now) {
+            return Step { outcome: Err(BucketRefusal::Short(u64::MAX)), store: None };
+        }
+        let units = self.units(now.as_nanos());
+        let cost = self.token.wrapping_mul(cost as u64);
+        let room = self.full.wrapping_sub(cost);
+        let missing = state.0.saturating_sub(units);
+        if missing <= room {
+            let from = if state.0 > units { state.0 } else { units };
+            let charge = BucketCharge { cost, until: units.wrapping_add(cost) };
+            return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
+        }
+        let settled = self.settled(state, units);
+        let store = if settled == state.0 { None } else { Some(BucketState(settled)) };
+        Step { outcome: Err(BucketRefusal::Short(settled.wrapping_sub(room))), store }
+    }
+
+    /// A refusal of this bucket with the time to come back.
+    #[inline]
+    pub const fn rejected(&self, refusal: BucketRefusal) -> Rejected {
+        match refusal {
+            BucketRefusal::TooLarge => {
+                Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never)
+            }
+            BucketRefusal::Short(units) => {
+                let retry = match self.instant_at(units) {
+                    Some(at) => RetryAt::At(at),
+                    None => RetryAt::Never,
+                };
+                Rejected::new(ErrorCode::RateLimitExceeded, retry)
+            }
+        }
+    }
+}
+
+impl Limit for TokenBucket {
+    type State = BucketState;
+    type Charge = BucketCharge;
+
+    const FRESH: BucketState = BucketState::FRESH;
+
+    #[inline]
+    fn config(&self) -> &RateLimitConfig {
+        &self.config
+    }
+
+    #[inline]
+    fn capacity(&self) -> u32 {
+        self.config.burst_size()
+    }
+
+    #[inline]
+    fn try_acquire(
+        &self,
+        state: &mut BucketState,
+        cost: u32,
+        now: Instant,
+    ) -> Result<BucketCharge, Rejected> {
+        let step = self.step(state, cost, now);
+        if let Some(store) = step.store {
+            *state = store;
+        }
+        match step.outcome {
+            Ok(charge) => Ok(charge),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    #[inline]
+    fn peek(&self, state: &BucketState, cost: u32, now: Instant) -> Result<(), Rejected> {
+        match self.step(state, cost, now).outcome {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(self.rejected(refusal)),
+        }
+    }
+
+    #[inline]
+    fn refund(&self, state: &mut BucketState, charge: BucketCharge, now: Instant) {
+        let left = charge.until.saturating_sub(self.units(now.as_nanos().min(self.horizon)));
+        state.0 = state.0.saturating_sub(left.min(charge.cost));
+    }
+
+    #[inline]
+    fn available(&self, state: &BucketState, now: Instant) -> u32 {
+        let units = self.full.saturating_sub(self.missing(state, now));
+        (units >> self.token.trailing_zeros()) as u32
+    }
+
+    #[inline]
+    fn is_fresh(&self, state: &BucketState, now: Instant) -> bool {
+        self.missing(state, now) == 0
+    }
+
+    fn next_deadline(&self, state: &BucketState, now: Instant) -> Option<Instant> {
+        let missing = self.missing(state, now);
+        if missing == 0 || !self.tells(now) {
+            return None;
+        }
+        let next = u64::from(self.available(state, now)).saturating_add(1);
+        let allowed = self.full.saturating_sub(next.saturating_mul(self.token));
+        let units = self.units(now.as_nanos());
+        self.instant_at(units.saturating_add(missing.saturating_sub(allowed)))
+    }
+
+    fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
+        let spent = old.capacity().saturating_sub(old.available(state, now));
+        let mut state = Self::FRESH;
+        let _ = self.try_acquire(&mut state, spent.min(self.capacity()), now);
+        state
+    }
+}
+
+impl TryFrom<RateLimitConfig> for TokenBucket {
+    type Error = ConfigError;
+
+    fn try_from(config: RateLimitConfig) -> Result<Self, ConfigError> {
+        Ok(Self::new(config))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    fn bucket(requests: u32, window_nanos: u64, burst: u32) -> TokenBucket {
+        TokenBucket::new(
+            RateLimitConfig::builder()
+                .max_requests(requests)
+                .time_window(Duration::from_nanos(window_nanos))
+                .burst_size(burst)
+                .build()
+                .unwrap(),
+        )
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    fn retry_nanos(rejected: Rejected) -> u64 {
+        match rejected.retry() {
+            RetryAt::At(at) => at.as_nanos(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Whole, odd and extreme token times, up to both ends of what a configuration allows.
+    fn buckets() -> [TokenBucket; 10] {
+        [
+            bucket(1, 1, 1),
+            bucket(1, 1, u32::MAX),
+            bucket(3, 10, 2),
+            bucket(7, 1_000_000_000, 7),
+            bucket(u32::MAX, u64::from(u32::MAX) + 1, 1 << 31),
+            bucket(u32::MAX, u64::MAX, 1 << 29),
+            bucket(100, 60_000_000_000, 10),
+            bucket(1, (1 << 30) + 1, 1 << 31),
+            bucket(1, 1 << 62, 1),
+            bucket(3, (1 << 62) - 1, 3),
+        ]
+    }
+
+    #[test]
+    fn inverting_the_clock_finds_the_first_instant() {
+        for bucket in buckets() {
+            for nanos in [0, 1, 2, 3, 1000, 1 << 40, (1 << 62) + 12345, bucket.horizon - 1] {
+                for units in bucket.units(nanos)..=bucket.units(nanos + 1) {
+                    let found = bucket.instant_of(units);
+                    assert!(bucket.units(found) >= units, "{bucket:?} {nanos}");
+                    assert!(found == 0 || bucket.units(found - 1) < units, "{bucket:?} {nanos}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_request_passes_at_its_instant_and_not_before() {
+        for bucket in buckets() {
+            for start in [0, 1, 77, 1 << 50] {
+                let mut state = BucketState::FRESH;
+                bucket.try_acquire(&mut state, bucket.capacity(), at(start)).unwrap();
+                for cost in [1, bucket.capacity()] {
+                    let retry = retry_nanos(bucket.peek(&state, cost, at(start)).unwrap_err());
+                    assert!(retry > start);
+                    assert!(bucket.peek(&state, cost, at(retry)).is_ok(), "{bucket:?}");
+                    assert!(bucket.peek(&state, cost, at(retry - 1)).is_err(), "{bucket:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_the_horizon_the_bucket_is_empty() {
+        for bucket in buckets() {
+            let mut state = BucketState::FRESH;
+            assert!(bucket.horizon >= 1 << 61, "{bucket:?}");
+            for nanos in [bucket.horizon + 1, u64::MAX] {
+                let refused = bucket.try_acquire(&mut state, 1, at(nanos)).unwrap_err();
+                assert_eq!(refused.code(), ErrorCode::RateLimitExceeded);
+                assert_eq!(refused.retry(), RetryAt::Never);
+                assert_eq!(bucket.available(&state, at(nanos)), 0);
+                assert!(!bucket.is_fresh(&state, at(nanos)));
+                assert_eq!(bucket.next_deadline(&state, at(nanos)), None);
+            }
+            assert_eq!(bucket.available(&state, at(bucket.horizon)), bucket.capacity());
+            bucket.try_acquire(&mut state, bucket.capacity(), at(bucket.horizon)).unwrap();
+            let last = bucket.try_acquire(&mut state, 1, at(bucket.horizon)).unwrap_err();
+            assert_eq!(last.retry(), RetryAt::Never, "it would pass after the horizon");
+        }
+    }
+
+    #[test]
+    fn a_cost_above_the_burst_never_passes_pitfalls_41_59_60() {
+        for bucket in buckets() {
+            let mut state = BucketState::FRESH;
+            for cost in [bucket.capacity().saturating_add(1), u32::MAX] {
+                if cost > bucket.capacity() {
+                    let refused = bucket.try_acquire(&mut state, cost, at(9)).unwrap_err();
+                    assert_eq!(refused.code(), ErrorCode::RateLimitCostExceedsBurst);
+                    assert_eq!(refused.retry(), RetryAt::Never);
+                }
+            }
+            assert_eq!(state, BucketState::FRESH);
+        }
+    }
+
+    #[test]
+    fn a_cost_of_zero_passes_and_changes_nothing() {
+        let bucket = bucket(1, 10, 1);
+        let mut state = BucketState::FRESH;
+        bucket.try_acquire(&mut state, 1, at(100)).unwrap();
+        let before = state.clone();
+        for nanos in [0, 100, u64::MAX] {
+            bucket.try_acquire(&mut state, 0, at(nanos)).unwrap();
+            assert_eq!(state, before);
+        }
+    }
+
+    #[test]
+    fn a_step_back_costs_at_most_one_refill_pitfall_65() {
+        let bucket = bucket(10, 100, 10); // full after 100 ns
+        let spent = |now| {
+            let mut state = BucketState::FRESH;
+            bucket.try_acquire(&mut state, 10, at(now)).unwrap();
+            state
+        };
+        let mut near = spent(1000);
+        assert_eq!(retry_nanos(bucket.try_acquire(&mut near, 1, at(900)).unwrap_err()), 1010);
+        assert_eq!(near, spent(1000), "two refills ahead are kept");
+
+        let mut far = spent(1000);
+        assert_eq!(retry_nanos(bucket.peek(&far, 1, at(899)).unwrap_err()), 909);
+        assert_eq!(bucket.next_deadline(&far, at(899)), Some(at(909)));
+        assert_eq!(retry_nanos(bucket.try_acquire(&mut far, 1, at(899)).unwrap_err()), 909);
+        assert!(bucket.try_acquire(&mut far, 1, at(909)).is_ok());
+    }
+
+    #[test]
+    fn any_number_is_a_state_pitfall_68() {
+        for bucket in buckets() {
+            for raw in [0, 1, 1 << 62, 1 << 63, u64::MAX - 1, u64::MAX] {
+                for nanos in [0, 1, 1 << 62, 1 << 63, u64::MAX] {
+                    let mut state = BucketState::from_raw(raw);
+                    let _ = bucket.available(&state, at(nanos));
+                    let _ = bucket.next_deadline(&state, at(nanos));
+                    if let Ok(charge) = bucket.try_acquire(&mut state, 1, at(nanos)) {
+                        bucket.refund(&mut state, charge, at(nanos));
+                        assert!(bucket.peek(&state, 1, at(nanos)).is_ok());
+                    } else {
+                        assert!(bucket.peek(&state, 1, at(nanos)).is_err());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_the_next_whole_token() {
+        let bucket = bucket(1, 10, 3);
+        let mut state = BucketState::FRESH;
+        assert_eq!(bucket.next_deadline(&state, at(5)), None, "full");
+        bucket.try_acquire(&mut state, 3, at(5)).unwrap();
+        for (now, next) in
+            [(5, Some(15)), (14, Some(15)), (15, Some(25)), (34, Some(35)), (35, None)]
+        {
+            assert_eq!(bucket.next_deadline(&state, at(now)), next.map(at), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_refund_gives_back_what_has_not_been_refilled() {
+        let bucket = bucket(1, 10, 4);
+        let mut state = BucketState::FRESH;
+        let charge = bucket.try_acquire(&mut state, 4, at(0)).unwrap();
+        bucket.refund(&mut state, charge, at(25));
+        assert!(bucket.is_fresh(&state, at(25)));
+
+        // Two refunds out of order: what stays spent is as limited as if it had been alone.
+        let mut state = BucketState::FRESH;
+        let first = bucket.try_acquire(&mut state, 1, at(100)).unwrap();
+        let second = bucket.try_acquire(&mut state, 1, at(100)).unwrap();
+        bucket.refund(&mut state, first, at(100));
+        bucket.try_acquire(&mut state, 1, at(109)).unwrap();
+        bucket.refund(&mut state, second, at(112));
+        assert!(bucket.available(&state, at(112)) < 4);
+    }
+}

@@ -1,0 +1,239 @@
+//! Clocks to read and to sleep by.
+//!
+//! [`SystemClock`] is the real one, [`MockClock`] the one that a test moves. Every adapter takes
+//! its clock as an argument with the real one for default, so the same code runs under both.
+//!
+//! # Which one in a test
+//!
+//! - Async code: tokio's paused time (`#[tokio::test(start_paused = true)]`). [`SystemClock`] follows
+//!   it, sleeps included, so nothing needs to be passed in.
+//! - Threads and plain calls: a [`MockClock`]. Time stands still until the test moves it.
+//!
+//! # Suspend
+//!
+//! The system clock stands still while the machine sleeps on Linux and macOS and runs on Windows, as
+//! `std::time::Instant` does. The machines are right under both.
+
+use core::future::Future;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::{Arc, LazyLock};
+
+use resil_core::{Clock, Instant};
+
+/// A clock that one can also sleep by.
+pub trait Sleep: Clock {
+    /// Waits, asynchronously, until `deadline` is reached. Returns at once where it is already.
+    ///
+    /// Dropping the future ends the wait and nothing else.
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send;
+
+    /// Blocks the thread until `deadline` is reached. Returns at once where it is already.
+    fn block_until(&self, deadline: Instant);
+}
+
+impl<T: Sleep + Sync + ?Sized> Sleep for &T {
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send {
+        (**self).sleep_until(deadline)
+    }
+
+    fn block_until(&self, deadline: Instant) {
+        (**self).block_until(deadline);
+    }
+}
+
+/// How long before the first reading of the clock its epoch lies.
+///
+/// A paused runtime stops its clock when it is built, which may be before this process first reads
+/// the time; with the epoch well before both, that reading is not cut off at zero.
+const LEAD: Instant = Instant::from_duration(Duration::from_secs(24 * 60 * 60));
+
+/// The first reading, which is [`LEAD`] on our scale. One for the whole process, so that the
+/// instants of all machines compare.
+static FIRST: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+/// The longest single timer. Longer waits are cut into pieces: a timer wheel has an end.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The real, monotonic clock; inside a tokio runtime with paused time, the runtime's.
+///
+/// It works outside a runtime too. [`sleep_until`](Sleep::sleep_until) needs one with time enabled
+/// and has tokio's resolution of a millisecond: it returns at the deadline or up to that much later,
+/// never earlier.
+///
+/// [`block_until`](Sleep::block_until) sleeps in real time, also where tokio's time is paused: a
+/// thread that is blocked cannot be the one that moves it.
+///
+/// ```
+/// use resil_std::clock::SystemClock;
+/// use resil_std::core::Clock;
+///
+/// assert!(SystemClock.now() <= SystemClock.now());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> Instant {
+        instant(*FIRST, tokio::time::Instant::now().into_std())
+    }
+}
+
+/// A reading of the system's clock on our scale, on which `first` is [`LEAD`].
+#[inline]
+fn instant(first: std::time::Instant, reading: std::time::Instant) -> Instant {
+    match reading.checked_duration_since(first) {
+        Some(since) => LEAD.saturating_add(since),
+        None => LEAD.saturating_sub(first.saturating_duration_since(reading)),
+    }
+}
+
+impl Sleep for SystemClock {
+    async fn sleep_until(&self, deadline: Instant) {
+        loop {
+            let now = self.now();
+            if deadline.is_reached(now) {
+                return;
+            }
+            tokio::time::sleep(deadline.saturating_since(now).min(LONGEST_SLEEP)).await;
+        }
+    }
+
+    fn block_until(&self, deadline: Instant) {
+        std::thread::sleep(deadline.saturating_since(self.now()));
+    }
+}
+
+/// A clock that moves only when told to, shared by everyone who holds a clone of it.
+///
+/// Sleeping on it moves it: a sleep sets the clock to the deadline and returns. A retry with waits of
+/// a minute therefore runs in no time, and afterwards the clock shows how long it would have taken.
+/// A test in which several sleepers wait for one another wants tokio's paused time instead.
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_std::clock::{MockClock, Sleep};
+/// use resil_std::core::{Clock, Instant};
+///
+/// let clock = MockClock::default();
+/// let elsewhere = clock.clone(); // the same clock
+/// clock.advance(Duration::from_secs(1));
+/// assert_eq!(elsewhere.now(), Instant::from_nanos(1_000_000_000));
+///
+/// clock.block_until(Instant::from_nanos(5_000_000_000));
+/// assert_eq!(elsewhere.now(), Instant::from_nanos(5_000_000_000));
+///
+/// clock.set(Instant::EPOCH); // a clock that steps back is worth a test
+/// assert_eq!(elsewhere.now(), Instant::EPOCH);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct MockClock(Arc<AtomicU64>);
+
+impl MockClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self(Arc::new(AtomicU64::new(now.as_nanos())))
+    }
+
+    /// Moves the clock forward; at most to [`Instant::MAX`].
+    pub fn advance(&self, by: Duration) {
+        let step = |nanos| Some(Instant::from_nanos(nanos).saturating_add(by).as_nanos());
+        // The step is never refused, so neither is the update.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, step);
+    }
+
+    /// Sets the clock, backward as well.
+    pub fn set(&self, now: Instant) {
+        self.0.store(now.as_nanos(), Ordering::Release);
+    }
+}
+
+impl Clock for MockClock {
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.0.load(Ordering::Acquire))
+    }
+}
+
+impl Sleep for MockClock {
+    async fn sleep_until(&self, deadline: Instant) {
+        self.block_until(deadline);
+    }
+
+    fn block_until(&self, deadline: Instant) {
+        self.0.fetch_max(deadline.as_nanos(), Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+    #[tokio::test(start_paused = true)]
+    async fn follows_paused_time() {
+        let start = SystemClock.now();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(SystemClock.now().saturating_since(start), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn a_reading_before_the_first_one_is_not_cut_off() {
+        // As from a paused runtime whose clock stopped before anyone asked for the time.
+        let early = std::time::Instant::now();
+        let first = early + Duration::from_secs(60);
+        assert_eq!(instant(first, first).saturating_since(instant(first, early)).as_secs(), 60);
+    }
+
+    #[test]
+    fn instants_of_two_threads_compare() {
+        let before = SystemClock.now();
+        let there = std::thread::spawn(|| SystemClock.now()).join().unwrap();
+        assert!(before <= there && there <= SystemClock.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleeps_until_the_deadline_and_not_before() {
+        let deadline = SystemClock.now().saturating_add(Duration::from_nanos(1_234_567));
+        SystemClock.sleep_until(deadline).await;
+        assert!(deadline.is_reached(SystemClock.now()));
+        SystemClock.sleep_until(Instant::EPOCH).await; // long gone: no wait
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_century_is_slept_in_pieces_pitfall_74() {
+        let start = SystemClock.now();
+        SystemClock.sleep_until(start.saturating_add(CENTURY)).await;
+        let slept = SystemClock.now().saturating_since(start);
+        assert!(slept >= CENTURY && slept < CENTURY + Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_instant_is_a_legal_deadline_pitfall_75() {
+        let forever = SystemClock.sleep_until(Instant::MAX);
+        assert!(tokio::time::timeout(CENTURY, forever).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_mock_clock_jumps_and_saturates() {
+        let clock = MockClock::new(Instant::from_nanos(5));
+        clock.sleep_until(Instant::from_nanos(3)).await;
+        assert_eq!(clock.now(), Instant::from_nanos(5), "a sleep never moves it back");
+        clock.advance(Duration::MAX);
+        clock.advance(Duration::MAX);
+        assert_eq!(clock.now(), Instant::MAX);
+    }
+
+    #[test]
+    fn concurrent_advances_are_all_counted() {
+        let clock = MockClock::default();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1000).for_each(|_| clock.advance(Duration::from_nanos(1))));
+            }
+        });
+        assert_eq!(clock.now(), Instant::from_nanos(8000));
+    }
+}

@@ -1,0 +1,279 @@
+//! May this peer send now, and if not, when.
+//!
+//! [`RateLimiter`] is core's [table of peers](resil_core::rate_limit::RateLimiter) in memory from
+//! the heap, behind locks, with a clock and a secret hash seed from the operating system. Clones are
+//! handles to the same table.
+//!
+//! # Laws
+//!
+//! - The table has the size it was built with. Whatever ids are invented, what is admitted in all is
+//!   at most (slots + 8) times what one limit admits: every shard has an overflow bucket of its own.
+//! - Threads do not over-admit: an answer and what it takes are one step.
+//! - A refusal names the instant at which the same request passes, as long as nobody else takes
+//!   from the same limit before.
+//! - A panic anywhere leaves the limiter working, and limiting: it never fails open.
+//!
+//! # When not to use it
+//!
+//! To bound how many calls run *at once*, or for ids that cost nothing to invent: limit after
+//! authentication.
+
+mod builder;
+
+use core::fmt::{self, Debug};
+use core::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use resil_core::error::RateLimitError;
+use resil_core::outcome::{Rejected, RetryAt};
+use resil_core::rate_limit::{
+    self as machine, KeyedHash, Limit, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
+};
+use resil_core::{Clock, ConfigError};
+
+use crate::clock::{Sleep, SystemClock};
+
+pub use builder::RateLimiterBuilder;
+
+/// Where its log events go.
+const TARGET: &str = "resil::rate_limit";
+
+/// Tables with a lock each. Threads that ask about different peers rarely meet, and the overflow
+/// buckets stay few.
+const SHARDS: usize = 8;
+
+type Table<K, L> = machine::RateLimiter<K, L, Box<[Slot<K, L>]>, Box<[Pinned<K, L>]>>;
+
+/// One limit for each of many peers, shared by tasks and threads.
+///
+/// `K` is the peer's id, `L` the kind of limit (the seed's bucket and window, where nothing else is
+/// said) and `T` the clock. A clone is a handle to the same limiter.
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_std::core::ErrorCode;
+/// use resil_std::core::rate_limit::RateLimitConfig;
+/// use resil_std::rate_limit::RateLimiter;
+///
+/// let rate_limiter = RateLimiter::default(); // 100 a minute, 10 at once
+/// let config = RateLimitConfig::builder()
+///     .max_requests(2)
+///     .time_window(Duration::from_secs(60))
+///     .build()?;
+/// rate_limiter.set_limit("peer-7", config)?;
+///
+/// rate_limiter.allow(&"peer-7", 1)?;
+/// rate_limiter.allow(&"peer-7", 1)?;
+/// let refused = rate_limiter.allow(&"peer-7", 1).unwrap_err();
+/// assert_eq!(refused.code(), ErrorCode::RateLimitQuotaExhausted);
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct RateLimiter<K, L: Limit = RateLimit, T = SystemClock>(Arc<Shared<K, L, T>>);
+
+struct Shared<K, L: Limit, T> {
+    shards: Box<[Mutex<Table<K, L>>]>,
+    /// Under a seed of its own: the tables must not see ids that their own hash has sorted.
+    pick: KeyedHash,
+    clock: T,
+}
+
+/// What was taken from a peer's limit. Dropped it is spent;
+/// [`refund`](RateLimiter::refund) gives it back.
+#[derive(Debug)]
+pub struct PeerCharge<C> {
+    taken: machine::PeerCharge<C>,
+    shard: usize,
+}
+
+impl<K: Hash + Eq + Clone> RateLimiter<K> {
+    /// A limiter with the seed's limit, a token bucket and a sliding window, and the size that
+    /// [`builder`](RateLimiter::builder) has by default.
+    #[must_use]
+    pub fn new(config: RateLimitConfig) -> Self {
+        let built = Self::builder(RateLimit::new(config)).build();
+        built.expect("the default size is a size")
+    }
+}
+
+impl<K: Hash + Eq + Clone> Default for RateLimiter<K> {
+    fn default() -> Self {
+        Self::new(RateLimitConfig::DEFAULT)
+    }
+}
+
+impl<K, L: Limit> RateLimiter<K, L> {
+    /// A limiter with another kind of limit, size or clock.
+    pub const fn builder(limit: L) -> RateLimiterBuilder<L> {
+        RateLimiterBuilder::new(limit)
+    }
+}
+
+impl<K, L, T> RateLimiter<K, L, T>
+where
+    K: Hash + Eq + Clone + Debug,
+    L: Limit,
+    T: Clock,
+{
+    /// Takes `tokens` from the limit of `id`, or says when they will be there.
+    ///
+    /// # Errors
+    ///
+    /// `RATE_LIMIT_EXCEEDED` while the bucket is short, `RATE_LIMIT_QUOTA_EXHAUSTED` while the
+    /// window is used up, `RATE_LIMIT_COST_EXCEEDS_BURST` for what can never pass, and
+    /// `RATE_LIMIT_TABLE_FULL` where the limiter is set to refuse an id without a slot. Nothing was
+    /// taken.
+    pub fn check(&self, id: &K, tokens: u32) -> Result<PeerCharge<L::Charge>, Rejected> {
+        let shard = self.shard_of(id);
+        let mut table = self.table(shard);
+        // Read under the lock, so that the table sees time in order.
+        let now = self.0.clock.now();
+        let answer = table.check(id, tokens, now);
+        drop(table);
+        answer.map(|taken| PeerCharge { taken, shard }).inspect_err(|rejected| {
+            let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
+            tracing::debug!(target: TARGET, ?id, tokens, code, ?retry_after, "refused");
+        })
+    }
+
+    /// [`check`](Self::check) for a charge that nobody will give back: the seed's.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), as the error that names a limiter.
+    pub fn allow(&self, id: &K, tokens: u32) -> Result<(), RateLimitError> {
+        self.check(id, tokens).map(drop).map_err(RateLimitError::new)
+    }
+
+    /// Waits until `tokens` can be taken from the limit of `id`, and takes them.
+    ///
+    /// Nothing is taken before, so dropping the future loses nothing. Waiters do not queue: whoever
+    /// asks first after the tokens are there has them, so a large request may wait for long behind
+    /// small ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), for a request that can never pass and where nobody can say when
+    /// it will.
+    pub async fn until_ready(
+        &self,
+        id: &K,
+        tokens: u32,
+    ) -> Result<PeerCharge<L::Charge>, RateLimitError>
+    where
+        T: Sleep,
+    {
+        loop {
+            match self.check(id, tokens) {
+                Ok(charge) => return Ok(charge),
+                Err(rejected) => match rejected.retry() {
+                    RetryAt::At(at) => self.0.clock.sleep_until(at).await,
+                    RetryAt::Unknown | RetryAt::Never => return Err(RateLimitError::new(rejected)),
+                },
+            }
+        }
+    }
+
+    /// What [`check`](Self::check) would answer; takes nothing and logs nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn peek(&self, id: &K, tokens: u32) -> Result<(), Rejected> {
+        let table = self.table(self.shard_of(id));
+        table.peek(id, tokens, self.0.clock.now())
+    }
+
+    /// The most tokens that `id` can take now.
+    #[must_use]
+    pub fn available(&self, id: &K) -> u32 {
+        let table = self.table(self.shard_of(id));
+        table.available(id, self.0.clock.now())
+    }
+
+    /// Gives back what was taken for a request that was not made after all.
+    ///
+    /// Never more than the limit holds, and nothing once the peer has been reset or its slot handed
+    /// on. The charge has to come from this limiter.
+    pub fn refund(&self, charge: PeerCharge<L::Charge>) {
+        let mut table = self.table(charge.shard);
+        table.refund(charge.taken, self.0.clock.now());
+    }
+
+    /// Gives `id` a limit of its own, or another one. What it has spent stays spent.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration does not make such a limit, or there is no room for another one
+    /// ([`pinned`](RateLimiterBuilder::pinned)). Nothing has changed then.
+    pub fn set_limit(&self, id: K, config: RateLimitConfig) -> Result<(), SetLimitError>
+    where
+        L: TryFrom<RateLimitConfig, Error = ConfigError>,
+    {
+        let mut table = self.table(self.shard_of(&id));
+        table.set_limit(id, config, self.0.clock.now())
+    }
+
+    /// Takes its own limit from `id`, which goes on under the common one; `false` when it had none.
+    pub fn remove_limit(&self, id: &K) -> bool {
+        let mut table = self.table(self.shard_of(id));
+        table.remove_limit(id, self.0.clock.now())
+    }
+
+    /// The configuration in force for `id`: its own, or the common one.
+    #[must_use]
+    pub fn get_limit(&self, id: &K) -> RateLimitConfig {
+        *self.table(self.shard_of(id)).get_limit(id)
+    }
+
+    /// Forgets what `id` has sent, and keeps its own limit; `false` when there was nothing to forget.
+    pub fn reset(&self, id: &K) -> bool {
+        self.table(self.shard_of(id)).reset(id)
+    }
+
+    /// Forgets what every peer has sent, and keeps the limits. One shard after the other: what is
+    /// sent meanwhile may be forgotten or not.
+    pub fn reset_all(&self) {
+        self.tables().for_each(|mut table| table.reset_all());
+    }
+
+    /// How many ids have a slot or a limit of their own.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables().map(|table| table.len()).sum()
+    }
+
+    /// Whether no id has a slot or a limit of its own.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    fn shard_of(&self, id: &K) -> usize {
+        self.0.pick.hash_one(id) as usize % SHARDS
+    }
+}
+
+impl<K, L: Limit, T> RateLimiter<K, L, T> {
+    fn tables(&self) -> impl Iterator<Item = MutexGuard<'_, Table<K, L>>> {
+        (0..SHARDS).map(|shard| self.table(shard))
+    }
+
+    /// A panic while the lock was held came from the clock or from the id's own traits. Core calls
+    /// them between its steps, so the table is whole.
+    fn table(&self, shard: usize) -> MutexGuard<'_, Table<K, L>> {
+        self.0.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, L: Limit, T> Clone for RateLimiter<K, L, T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, L: Limit, T> Debug for RateLimiter<K, L, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimiter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! Reference models, one per machine.
+
+pub mod breaker;
+
+use num_bigint::BigInt;
+
+/// An exact fraction of any size.
+pub type Ratio = num_rational::Ratio<BigInt>;
+
+/// `nanos` as an exact fraction.
+#[must_use]
+pub fn exact(nanos: u64) -> Ratio {
+    Ratio::from_integer(BigInt::from(nanos))
+}
