@@ -14,13 +14,12 @@
 //! |---|---|
 //! | [`settings`] | every number of the experiment, and all policies |
 //! | [`wire`] | what goes over TCP, and over the pipes to the supervisor |
-//! | [`node`] | one node: its server, its links to peers, its load, its health, its journal |
-//! | [`protection`] | the only file that knows whether resil is on |
+//! | [`node`] | one node: its server, its links to peers, its load, its health, its journal;
+//! | | `node/protection.rs` is the only file that knows whether resil is on |
 //! | [`supervisor`] | processes, schedule, records, checks, report |
 
 mod cli;
 mod node;
-mod protection;
 mod settings;
 mod supervisor;
 mod wire;

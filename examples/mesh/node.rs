@@ -6,16 +6,17 @@ mod journal;
 
 mod link;
 mod load;
+mod protection;
 mod server;
 
-use crate::protection::{Protection, now_nanos};
 use crate::settings;
 use crate::wire::{Command, Frames, NodeId, Word};
 use anyhow::{Context, bail};
 use core::net::Ipv4Addr;
 use futures_util::{SinkExt, StreamExt};
-pub(crate) use journal::Journal;
+use journal::{Journal, now};
 use link::Link;
+use protection::{Admission, Guard};
 use server::Server;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -66,7 +67,7 @@ async fn run(id: NodeId) -> anyhow::Result<()> {
     let port = listener.local_addr()?.port();
     let mut commands = FramedRead::new(stdin(), Frames::of_control());
     let mut words = FramedWrite::new(stdout(), Frames::of_control());
-    words.send(Word::Listening { port, at: now_nanos() }).await?;
+    words.send(Word::Listening { port, at: now().as_nanos() }).await?;
     let (neighbours, seed, protected) = match commands.next().await {
         Some(Ok(Command::Start { neighbours, seed, protected })) => (neighbours, seed, protected),
         None => return Ok(()),
@@ -74,12 +75,12 @@ async fn run(id: NodeId) -> anyhow::Result<()> {
     };
 
     let journal = Rc::new(Journal::default());
-    let protection = Protection::new(protected, &journal)?;
-    let server = Server::start(listener, protection.admission(), seed, journal.clone());
-    let links = neighbours
-        .into_iter()
-        .map(|peer| Rc::new(Link::new(id, peer, protection.guard(peer.0), journal.clone())))
-        .collect();
+    let server = Server::start(listener, Admission::new(protected)?, seed, journal.clone());
+    let link = |peer: (NodeId, u16)| {
+        let guard = Guard::new(protected, peer.0, journal.clone());
+        Rc::new(Link::new(id, peer, guard, journal.clone()))
+    };
+    let links = neighbours.into_iter().map(link).collect();
     let slots = Semaphore::new(settings::SLOTS);
     let node = Rc::new(Node { seed, links, slots, server, journal });
     if protected {

@@ -1,7 +1,11 @@
 //! Every number of the experiment. Those of the world hold in both runs; only the policies are resil's.
 
-use crate::supervisor::Quota;
 use core::time::Duration;
+use resil_core::backoff::{Curve, Jitter};
+use resil_core::circuit_breaker::CircuitBreakerConfig;
+use resil_core::rate_limit::RateLimitConfig;
+use resil_core::retry::RetryPolicy;
+use resil_core::valid;
 
 // ---- the world: the same in both runs ----
 
@@ -71,17 +75,55 @@ pub(crate) const BETWEEN_RUNS: Duration = Duration::from_millis(300);
 
 // ---- resil's policies ----
 
-/// What a node lets one sender do: `LIMIT_REQUESTS` in any `LIMIT_WINDOW`, `LIMIT_BURST` at once.
-pub(crate) const LIMIT_REQUESTS: u32 = 50;
-pub(crate) const LIMIT_WINDOW: Duration = Duration::from_secs(1);
-pub(crate) const LIMIT_BURST: u32 = 20;
+/// What a node lets one sender do: 50 requests in any second, 20 of them at once.
+pub(crate) const LIMIT: RateLimitConfig = valid!(
+    RateLimitConfig::builder()
+        .max_requests(50)
+        .time_window(Duration::from_secs(1))
+        .burst_size(20)
+        .build()
+);
 
-/// The same, as the supervisor checks it.
-pub(crate) const QUOTA: Quota = Quota {
-    max_requests: LIMIT_REQUESTS as usize,
-    window_nanos: LIMIT_WINDOW.as_nanos() as u64,
-    burst: LIMIT_BURST as usize,
-};
+/// When a node stops asking a peer, and how soon it looks whether the peer is back.
+pub(crate) const BREAKER: CircuitBreakerConfig = valid!(
+    CircuitBreakerConfig::builder()
+        .failure_threshold(5)
+        .timeout(Duration::from_millis(500))
+        .jitter(Jitter::Quarter)
+        .attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
+);
+
+/// How a request is tried again; requests are idempotent.
+pub(crate) const REQUEST_RETRY: RetryPolicy = valid!(
+    RetryPolicy::builder()
+        .max_attempts(3)
+        .initial_delay(Duration::from_millis(20))
+        .max_delay(Duration::from_millis(100))
+        .deadline(Duration::from_millis(400))
+        .build()
+);
+
+/// How a connection is tried again, within the time of one attempt at a request.
+pub(crate) const CONNECT_RETRY: RetryPolicy = valid!(
+    RetryPolicy::builder()
+        .max_attempts(3)
+        .initial_delay(Duration::from_millis(10))
+        .max_delay(Duration::from_millis(40))
+        .build()
+);
+
+/// What is there instead with resil off: the loop that everybody writes first.
+pub(crate) const NAIVE_RETRY: RetryPolicy = valid!(
+    RetryPolicy::builder()
+        .max_attempts(3)
+        .curve(Curve::Fixed)
+        .initial_delay(Duration::ZERO)
+        .jitter(Jitter::None)
+        .build()
+);
+
+// ---- what the checks ask ----
 
 /// How much has to be served in trouble, in percent of what is served with resil off.
 pub(crate) const BETTER_PERCENT: u64 = 110;

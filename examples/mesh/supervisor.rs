@@ -12,7 +12,6 @@ mod timeline;
 
 use crate::cli::Plan;
 use crate::settings;
-pub(crate) use admission::Quota;
 use core::time::Duration;
 use progress::Progress;
 use record::Record;

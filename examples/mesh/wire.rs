@@ -3,7 +3,7 @@
 //! Both are postcard in frames that start with their length. A frame above the limit is refused
 //! before it is read, so that no peer decides how much memory is taken.
 
-use crate::protection::WireError;
+use resil_core::error::WireError;
 
 use core::marker::PhantomData;
 use core::time::Duration;

@@ -1,8 +1,7 @@
 //! One TCP connection to a peer, from the side that asks.
 
 use super::journal::Journal;
-use crate::protection::NetworkError;
-use crate::protection::WireError;
+use resil_core::error::{NetworkError, WireError};
 use crate::wire::{Frames, Message, NodeId};
 use core::cell::{Cell, RefCell};
 use core::net::Ipv4Addr;

@@ -1,7 +1,7 @@
 //! A node's own health: whether it reaches its peers, and whether it keeps up with its work.
 
 use super::Node;
-use crate::protection::now_nanos;
+use super::journal::now;
 use crate::settings;
 use crate::wire::{HealthLevel, HealthSeen};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ pub(crate) async fn watch(node: Rc<Node>) {
     let mut last = None;
     loop {
         every.tick().await;
-        let open = node.links.iter().filter(|link| link.guard.is_open()).count();
+        let open = node.links.iter().filter(|link| link.guard.breaker().is_some_and(|b| b.state() != resil_core::circuit_breaker::State::Closed)).count();
         let backlog = node.server.backlog();
         let peers = if open == 0 {
             HealthLevel::Healthy
@@ -33,7 +33,7 @@ pub(crate) async fn watch(node: Rc<Node>) {
         if last != Some(level) {
             last = Some(level);
             let reason = format!("{open} peers unreachable, backlog {backlog:?}");
-            node.journal.health(HealthSeen { level, reason, at: now_nanos() });
+            node.journal.health(HealthSeen { level, reason, at: now().as_nanos() });
         }
     }
 }

@@ -1,10 +1,16 @@
 //! What a node writes down for the supervisor: each request exactly once, and what happened around it.
 
-use crate::protection::now_nanos;
 use crate::wire::{
     Admitted, Attempts, BreakerMoved, Counts, End, Ended, HealthSeen, Kind, NodeId, Report,
 };
 use core::cell::{Cell, RefCell};
+use resil_core::{Clock, Instant};
+use resil_std::clock::SystemClock;
+
+/// The present, on the one clock of this process that all notes are taken by.
+pub(super) fn now() -> Instant {
+    SystemClock.now()
+}
 
 /// The notes of one node since its start.
 #[derive(Debug, Default)]
@@ -30,13 +36,13 @@ impl Journal {
         let id = notes.issued;
         notes.issued += 1;
         self.out.set(self.out.get() + 1);
-        Ticket { id, kind, peer, issued_at: now_nanos() }
+        Ticket { id, kind, peer, issued_at: now().as_nanos() }
     }
 
     /// A request ended.
     pub(crate) fn end(&self, ticket: Ticket, end: End, attempts: Attempts) {
         let Ticket { id, kind, peer, issued_at } = ticket;
-        let ended_at = now_nanos();
+        let ended_at = now().as_nanos();
         let ended = Ended { id, kind, peer, issued_at, ended_at, end, attempts };
         self.notes.borrow_mut().ended.push(ended);
         self.out.set(self.out.get() - 1);

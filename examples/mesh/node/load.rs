@@ -56,8 +56,8 @@ impl Node {
         let ticket = self.journal.issue(Kind::Flood, link.peer);
         let (end, wasted) = match timeout(settings::ATTEMPT_TIMEOUT, link.exchange()).await {
             Ok(Ok(Ok(()))) => (End::Ok, 0),
-            Ok(Ok(Err(refusal))) => (End::Refused(refusal.error_code()), 0),
-            Ok(Err(error)) => (End::Failed(error.number()), 1),
+            Ok(Ok(Err(refusal))) => (End::Refused(refusal.number()), 0),
+            Ok(Err(error)) => (End::Failed(error.code().number()), 1),
             Err(_) => (End::Failed(ErrorCode::NetworkTimeout.number()), 1),
         };
         self.journal.end(ticket, end, Attempts { made: 1, wasted });

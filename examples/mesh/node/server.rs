@@ -1,7 +1,7 @@
 //! The side of a node that serves: it routes each message by its sender's limit to one worker.
 
 use super::journal::Journal;
-use crate::protection::Admission;
+use super::protection::Admission;
 use crate::settings;
 use crate::wire::{Admitted, Frames, Message, NodeId};
 use core::cell::{Cell, RefCell};
@@ -103,7 +103,7 @@ impl Server {
     async fn route(&self, sender: NodeId, id: u64, answers: &mpsc::Sender<Message>) {
         match self.admission.admit(sender) {
             Ok(at) => {
-                self.journal.admitted(Admitted { sender, at });
+                self.journal.admitted(Admitted { sender, at: at.as_nanos() });
                 self.waiting.set(self.waiting.get() + 1);
                 let job = Job { id, arrived: Instant::now(), answer: answers.clone() };
                 // The worker lives as long as the server.

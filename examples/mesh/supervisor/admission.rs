@@ -2,6 +2,8 @@
 //!
 //! Slow and obviously right: every pair of admissions is looked at, in whole nanoseconds.
 
+use resil_core::rate_limit::RateLimitConfig;
+
 /// What a sender may do at a receiver.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quota {
@@ -20,6 +22,14 @@ pub(crate) enum Breach {
 }
 
 impl Quota {
+    pub(crate) fn of(limit: &RateLimitConfig) -> Self {
+        Self {
+            max_requests: limit.max_requests() as usize,
+            window_nanos: limit.time_window().as_nanos() as u64,
+            burst: limit.burst_size() as usize,
+        }
+    }
+
     /// The most that were admitted within any window.
     pub(crate) fn fullest_window(&self, admitted: &[u64]) -> usize {
         (0..admitted.len()).map(|first| self.in_window_from(admitted, first)).max().unwrap_or(0)

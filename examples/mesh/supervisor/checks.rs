@@ -39,6 +39,7 @@ pub(crate) fn all(plan: &Plan, records: &[Record], left: LeftBehind) -> Vec<Chec
 
 /// No receiver let a sender in more often than its limit says, in any window, by its own log.
 fn nobody_above_its_limit(record: &Record) -> Check {
+    let quota = Quota::of(&settings::LIMIT);
     let (mut pairs, mut admissions, mut fullest, mut breaches) = (0, 0, 0, Vec::new());
     for life in &record.lives {
         for &sender in &life.neighbours {
@@ -46,13 +47,13 @@ fn nobody_above_its_limit(record: &Record) -> Check {
             let log: Vec<u64> = of_sender.map(|admitted| admitted.at).collect();
             pairs += 1;
             admissions += log.len();
-            fullest = fullest.max(settings::QUOTA.fullest_window(&log));
-            if let Some(breach) = breach(&settings::QUOTA, &log) {
+            fullest = fullest.max(quota.fullest_window(&log));
+            if let Some(breach) = breach(&quota, &log) {
                 breaches.push(format!("node {} let node {sender} in: {breach}", life.node));
             }
         }
     }
-    let (limit, window) = (settings::LIMIT_REQUESTS, settings::LIMIT_WINDOW);
+    let (limit, window) = (settings::LIMIT.max_requests(), settings::LIMIT.time_window());
     let mut figures = format!(
         "{admissions} admissions of {pairs} pairs; the fullest {window:?} holds {fullest} of {limit}"
     );
