@@ -243,6 +243,18 @@ impl<E> ResilienceError<E> {
         }
     }
 
+    /// The operation's own error where it was passed through; everything else stays what it was.
+    ///
+    /// # Errors
+    ///
+    /// `self`, with its details.
+    pub fn try_into_operation(self) -> Result<E, Self> {
+        match self.cause {
+            Cause::Operation(error) => Ok(error),
+            cause => Err(Self { cause, attached: self.attached }),
+        }
+    }
+
     /// The form that crosses the wire at `now`: code, message, details and the wait that remains.
     ///
     /// The operation's own error stays here, since nothing is known about it;

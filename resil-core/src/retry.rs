@@ -318,6 +318,18 @@ pub enum Stop {
     Never,
 }
 
+impl Stop {
+    /// The code of the error that the call ends with.
+    #[must_use]
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Fatal | Self::Ignored => ErrorCode::OperationFailed,
+            Self::Exhausted => ErrorCode::RetryExhausted,
+            Self::Deadline | Self::Never => ErrorCode::RetryFailed,
+        }
+    }
+}
+
 /// A refusal of our own that ended the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

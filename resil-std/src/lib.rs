@@ -4,3 +4,5 @@ pub use resil_core as core;
 
 pub mod circuit_breaker;
 pub mod clock;
+pub mod rate_limit;
+pub mod retry;

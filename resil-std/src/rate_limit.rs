@@ -101,9 +101,9 @@ impl<K: Hash + Eq + Clone> Default for RateLimiter<K> {
     }
 }
 
-impl<K, L: Limit> RateLimiter<K, L> {
+impl<K: Hash + Eq + Clone, L: Limit> RateLimiter<K, L> {
     /// A limiter with another kind of limit, size or clock.
-    pub const fn builder(limit: L) -> RateLimiterBuilder<L> {
+    pub const fn builder(limit: L) -> RateLimiterBuilder<K, L> {
         RateLimiterBuilder::new(limit)
     }
 }

@@ -17,14 +17,17 @@
 //! For an operation that must not run twice: a lost reply looks like a lost request. Make it
 //! idempotent, or classify as fatal whatever may have happened.
 
+mod run;
+
 use core::fmt::Debug;
 use core::future::Future;
 
-use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, Rejected};
-use resil_core::retry::{self as machine, Next, RetryPolicy, Stop, Wait};
-use resil_core::{Clock, ResilienceError};
+use resil_core::ResilienceError;
+use resil_core::outcome::{Classify, EveryError};
+use resil_core::retry::RetryPolicy;
 
 use crate::clock::{Sleep, SystemClock};
+use run::Run;
 
 /// Runs `operation` until it succeeds or `policy` has had enough.
 ///
@@ -32,6 +35,7 @@ use crate::clock::{Sleep, SystemClock};
 ///
 /// ```
 /// use core::time::Duration;
+/// use resil_std::core::error::NetworkError;
 /// use resil_std::core::retry::RetryPolicy;
 /// use resil_std::retry::retry_with_policy;
 ///
@@ -47,7 +51,7 @@ use crate::clock::{Sleep, SystemClock};
 /// let connect = || {
 ///     calls += 1;
 ///     let up = calls == 3;
-///     async move { if up { Ok("connected") } else { Err("connection refused") } }
+///     async move { if up { Ok("connected") } else { Err(NetworkError::connection_failed()) } }
 /// };
 /// assert_eq!(retry_with_policy(connect, &policy, "peer_connection").await?, "connected");
 /// assert_eq!(calls, 3);
@@ -100,4 +104,174 @@ where
     E: Debug,
 {
     Retry::new(policy, operation_name).call_blocking(operation)
+}
+
+/// A policy, the name of what runs under it, and a clock: [`retry_with_policy`] with more to say.
+///
+/// ```
+/// use resil_std::circuit_breaker::CircuitBreaker;
+/// use resil_std::core::ErrorCode;
+/// use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+/// use resil_std::core::retry::RetryPolicy;
+/// use resil_std::retry::Retry;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let policy = RetryPolicy::builder().max_attempts(10).build()?;
+/// let config = CircuitBreakerConfig::builder().failure_threshold(2).build()?;
+/// let breaker = CircuitBreaker::new("peer-7", config);
+///
+/// // The breaker opens at the second failure; the third attempt is refused, and that ends it.
+/// let send = async || Err::<(), _>("connection reset");
+/// let error = Retry::new(&policy, "send").call_guarded(|| breaker.call(send)).await.unwrap_err();
+/// assert_eq!(error.code(), ErrorCode::CircuitBreakerOpen);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing runs until `call`"]
+pub struct Retry<'p, C = EveryError, T = SystemClock> {
+    policy: &'p RetryPolicy<C>,
+    operation: &'p str,
+    clock: T,
+}
+
+impl<'p, C> Retry<'p, C> {
+    /// Retries under `policy`; `operation` stands in the log for what is called.
+    pub const fn new(policy: &'p RetryPolicy<C>, operation: &'p str) -> Self {
+        Self { policy, operation, clock: SystemClock }
+    }
+}
+
+impl<'p, C, T: Sleep> Retry<'p, C, T> {
+    /// The same by another clock.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_std::clock::MockClock;
+    /// use resil_std::core::backoff::Jitter;
+    /// use resil_std::core::retry::RetryPolicy;
+    /// use resil_std::core::{Clock, Instant};
+    /// use resil_std::retry::Retry;
+    ///
+    /// let policy = RetryPolicy::builder().jitter(Jitter::None).build()?;
+    /// let clock = MockClock::default();
+    /// let fails = || Err::<(), _>("no route");
+    /// assert!(Retry::new(&policy, "route").clock(clock.clone()).call_blocking(fails).is_err());
+    /// assert_eq!(clock.now(), Instant::from_duration(Duration::from_secs(1 + 2)));
+    /// # Ok::<(), resil_std::core::ConfigError>(())
+    /// ```
+    pub fn clock<U>(self, clock: U) -> Retry<'p, C, U> {
+        Retry { policy: self.policy, operation: self.operation, clock }
+    }
+
+    /// [`retry_with_policy`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn call<V, E, F, Fut>(&self, mut operation: F) -> Result<V, ResilienceError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        C: Classify<E>,
+        E: Debug,
+    {
+        let mut run = Run::start(self);
+        loop {
+            match operation().await {
+                Ok(value) => return Ok(run.succeeded(value)),
+                Err(error) => {
+                    let wait = run.failed(error)?;
+                    self.clock.sleep_until(wait.until()).await;
+                    run.woken()?;
+                }
+            }
+        }
+    }
+
+    /// [`retry_sync`].
+    ///
+    /// # Errors
+    ///
+    /// As [`retry_with_policy`].
+    pub fn call_blocking<V, E>(
+        &self,
+        mut operation: impl FnMut() -> Result<V, E>,
+    ) -> Result<V, ResilienceError<E>>
+    where
+        C: Classify<E>,
+        E: Debug,
+    {
+        let mut run = Run::start(self);
+        loop {
+            match operation() {
+                Ok(value) => return Ok(run.succeeded(value)),
+                Err(error) => {
+                    let wait = run.failed(error)?;
+                    self.clock.block_until(wait.until());
+                    run.woken()?;
+                }
+            }
+        }
+    }
+
+    /// [`call`](Self::call) for an operation that goes through a breaker or a limiter itself.
+    ///
+    /// The operation's own error is classified and retried as ever. A refusal is no attempt: a
+    /// breaker's ends the call at once, a limiter's is waited for only where the policy says so
+    /// ([`max_refusal_waits`](resil_core::retry::RetryPolicyBuilder::max_refusal_waits)). Any other
+    /// cause, such as a retry inside that has given up, is passed through.
+    ///
+    /// # Errors
+    ///
+    /// As [`retry_with_policy`], and refusals.
+    pub async fn call_guarded<V, E, F, Fut>(
+        &self,
+        mut operation: F,
+    ) -> Result<V, ResilienceError<E>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<V, ResilienceError<E>>>,
+        C: Classify<E>,
+        E: Debug,
+    {
+        let mut run = Run::start(self);
+        loop {
+            match operation().await {
+                Ok(value) => return Ok(run.succeeded(value)),
+                Err(error) => {
+                    let wait = run.failed_guarded(error)?;
+                    self.clock.sleep_until(wait.until()).await;
+                    run.woken()?;
+                }
+            }
+        }
+    }
+
+    /// [`call_guarded`](Self::call_guarded) for an operation that blocks the thread.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn call_guarded_blocking<V, E>(
+        &self,
+        mut operation: impl FnMut() -> Result<V, ResilienceError<E>>,
+    ) -> Result<V, ResilienceError<E>>
+    where
+        C: Classify<E>,
+        E: Debug,
+    {
+        let mut run = Run::start(self);
+        loop {
+            match operation() {
+                Ok(value) => return Ok(run.succeeded(value)),
+                Err(error) => {
+                    let wait = run.failed_guarded(error)?;
+                    self.clock.block_until(wait.until());
+                    run.woken()?;
+                }
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use core::hash::Hash;
 use core::iter::repeat_with;
+use core::marker::PhantomData;
 use std::sync::{Arc, Mutex};
 
 use resil_core::ConfigError;
@@ -17,27 +18,29 @@ use crate::clock::SystemClock;
 /// use resil_std::rate_limit::RateLimiter;
 ///
 /// let bucket = TokenBucket::new(RateLimitConfig::DEFAULT);
-/// let limiter = RateLimiter::builder(bucket).slots(4096).build()?;
-/// assert!(limiter.check(&[7_u8; 32], 1).is_ok());
+/// let limiter: RateLimiter<[u8; 32], _> = RateLimiter::builder(bucket).slots(4096).build()?;
+/// assert!(limiter.check(&[7; 32], 1).is_ok());
 /// # Ok::<(), resil_std::core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "nothing is checked until `build`"]
-pub struct RateLimiterBuilder<L, T = SystemClock> {
+pub struct RateLimiterBuilder<K, L, T = SystemClock> {
     limit: L,
     slots: usize,
     pinned: usize,
     when_full: WhenFull,
     clock: T,
+    id: PhantomData<K>,
 }
 
-impl<L: Limit> RateLimiterBuilder<L> {
+impl<K, L> RateLimiterBuilder<K, L> {
     pub(super) const fn new(limit: L) -> Self {
-        Self { limit, slots: 1024, pinned: 16, when_full: WhenFull::Share, clock: SystemClock }
+        let (when_full, clock, id) = (WhenFull::Share, SystemClock, PhantomData);
+        Self { limit, slots: 1024, pinned: 16, when_full, clock, id }
     }
 }
 
-impl<L: Limit + Clone, T: Clone> RateLimiterBuilder<L, T> {
+impl<K, L: Clone, T: Clone> RateLimiterBuilder<K, L, T> {
     /// Peers that are told apart, a multiple of 64. Default: 1024, at which a node with 600 active
     /// peers has a slot for practically each of them.
     pub const fn slots(mut self, slots: usize) -> Self {
@@ -60,19 +63,19 @@ impl<L: Limit + Clone, T: Clone> RateLimiterBuilder<L, T> {
     }
 
     /// The clock. Default: the system's.
-    pub fn clock<U>(self, clock: U) -> RateLimiterBuilder<L, U> {
-        let Self { limit, slots, pinned, when_full, .. } = self;
-        RateLimiterBuilder { limit, slots, pinned, when_full, clock }
+    pub fn clock<U>(self, clock: U) -> RateLimiterBuilder<K, L, U> {
+        let Self { limit, slots, pinned, when_full, id, .. } = self;
+        RateLimiterBuilder { limit, slots, pinned, when_full, clock, id }
     }
 }
 
-impl<L: Limit + Clone, T> RateLimiterBuilder<L, T> {
+impl<K: Hash + Eq + Clone, L: Limit + Clone, T> RateLimiterBuilder<K, L, T> {
     /// The limiter, with its memory; it takes no more later.
     ///
     /// # Errors
     ///
     /// When `slots` is not a positive multiple of 64.
-    pub fn build<K: Hash + Eq + Clone>(self) -> Result<RateLimiter<K, L, T>, ConfigError> {
+    pub fn build(self) -> Result<RateLimiter<K, L, T>, ConfigError> {
         if !self.slots.is_multiple_of(SHARDS * 8) {
             return Err(ConfigError::new("slots", "slots must be a positive multiple of 64"));
         }
@@ -81,7 +84,7 @@ impl<L: Limit + Clone, T> RateLimiterBuilder<L, T> {
         Ok(RateLimiter(Arc::new(Shared { shards, pick, clock: self.clock })))
     }
 
-    fn table<K: Hash + Eq + Clone>(&self) -> Result<Mutex<Table<K, L>>, ConfigError> {
+    fn table(&self) -> Result<Mutex<Table<K, L>>, ConfigError> {
         let slots = repeat_with(|| Slot::EMPTY).take(self.slots / SHARDS).collect();
         let pinned = repeat_with(|| Pinned::EMPTY).take(self.pinned).collect();
         let hash = KeyedHash::from_seed(rand::random());
