@@ -21,6 +21,9 @@ pub(crate) const PEER_FRAME: usize = 1024;
 /// The longest frame between a node and the supervisor, which trust each other.
 pub(crate) const CONTROL_FRAME: usize = 4 << 20;
 
+/// What a peer makes of a request: it is served, or why it is not and when to come back.
+pub(crate) type Answer = Result<(), Box<WireError>>;
+
 /// What nodes say to each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Message {
@@ -29,7 +32,7 @@ pub(crate) enum Message {
     /// Work to do.
     Request { id: u64 },
     /// It is done, or why it is not.
-    Reply { id: u64, result: Result<(), WireError> },
+    Reply { id: u64, answer: Answer },
 }
 
 /// What the supervisor says to a node.

@@ -1,11 +1,11 @@
 //! One TCP connection to a peer, from the side that asks.
 
 use super::journal::Journal;
-use resil_core::error::{NetworkError, WireError};
-use crate::wire::{Frames, Message, NodeId};
+use crate::wire::{Answer, Frames, Message, NodeId};
 use core::cell::{Cell, RefCell};
 use core::net::Ipv4Addr;
 use futures_util::{SinkExt, StreamExt};
+use resil_core::error::NetworkError;
 use std::collections::HashMap;
 use std::rc::Rc;
 use tokio::net::TcpStream;
@@ -17,9 +17,6 @@ use tokio_util::codec::{FramedRead, FramedWrite};
 /// Frames that wait to be written; beyond them, asking waits.
 const OUTGOING: usize = 64;
 
-/// What a peer makes of a request: it is served, or why it is not.
-pub(crate) type Answer = Result<(), WireError>;
-
 /// Requests that are out on a connection.
 #[derive(Debug, Default)]
 struct Pending {
@@ -30,7 +27,7 @@ struct Pending {
 
 /// An open connection. Many requests share it; answers come in any order.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(super) struct Connection {
     pending: Rc<Pending>,
     outgoing: mpsc::Sender<Message>,
     tasks: [AbortHandle; 2],
@@ -42,7 +39,7 @@ impl Connection {
     /// # Errors
     ///
     /// Nobody listens there, or the handshake cannot be sent.
-    pub(crate) async fn open(
+    pub(super) async fn open(
         port: u16,
         from: NodeId,
         journal: &Rc<Journal>,
@@ -62,7 +59,7 @@ impl Connection {
     }
 
     /// Whether the connection has broken.
-    pub(crate) fn is_broken(&self) -> bool {
+    pub(super) fn is_broken(&self) -> bool {
         self.pending.broken.get()
     }
 
@@ -71,7 +68,7 @@ impl Connection {
     /// # Errors
     ///
     /// The connection breaks before the answer is there.
-    pub(crate) async fn ask(&self) -> Result<Answer, NetworkError> {
+    pub(super) async fn ask(&self) -> Result<Answer, NetworkError> {
         let id = self.pending.next.get();
         self.pending.next.set(id + 1);
         let (answer, answered) = oneshot::channel();
@@ -120,9 +117,9 @@ impl Pending {
 async fn read_answers(read: OwnedReadHalf, pending: Rc<Pending>, journal: Rc<Journal>) {
     let mut answers = FramedRead::new(read, Frames::of_peers());
     while let Some(Ok(message)) = answers.next().await {
-        let Message::Reply { id, result } = message else { break };
+        let Message::Reply { id, answer } = message else { break };
         let waiting = pending.out.borrow_mut().remove(&id);
-        if waiting.is_none_or(|waiting| waiting.send(result).is_err()) {
+        if waiting.is_none_or(|waiting| waiting.send(answer).is_err()) {
             journal.count(|counts| counts.late += 1);
         }
     }

@@ -8,12 +8,20 @@ use std::rc::Rc;
 use tokio::time::interval;
 
 /// Asks the checks over and over and notes what changes.
-pub(crate) async fn watch(node: Rc<Node>) {
+pub(super) async fn watch(node: Rc<Node>) {
     let mut every = interval(settings::HEALTH_EVERY);
     let mut last = None;
     loop {
         every.tick().await;
-        let open = node.links.iter().filter(|link| link.guard.breaker().is_some_and(|b| b.state() != resil_core::circuit_breaker::State::Closed)).count();
+        let open = node
+            .links
+            .iter()
+            .filter(|link| {
+                link.guard
+                    .breaker()
+                    .is_some_and(|b| b.state() != resil_core::circuit_breaker::State::Closed)
+            })
+            .count();
         let backlog = node.server.backlog();
         let peers = if open == 0 {
             HealthLevel::Healthy

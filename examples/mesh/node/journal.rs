@@ -14,7 +14,7 @@ pub(super) fn now() -> Instant {
 
 /// The notes of one node since its start.
 #[derive(Debug, Default)]
-pub(crate) struct Journal {
+pub(super) struct Journal {
     notes: RefCell<Report>,
     out: Cell<u64>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Journal {
 /// A request that was issued and has not ended. It is told how it ended once, because it is used up.
 #[derive(Debug)]
 #[must_use = "a request ends in exactly one way"]
-pub(crate) struct Ticket {
+pub(super) struct Ticket {
     id: u64,
     kind: Kind,
     peer: NodeId,
@@ -31,7 +31,7 @@ pub(crate) struct Ticket {
 
 impl Journal {
     /// A request begins.
-    pub(crate) fn issue(&self, kind: Kind, peer: NodeId) -> Ticket {
+    pub(super) fn issue(&self, kind: Kind, peer: NodeId) -> Ticket {
         let notes = &mut *self.notes.borrow_mut();
         let id = notes.issued;
         notes.issued += 1;
@@ -40,7 +40,7 @@ impl Journal {
     }
 
     /// A request ended.
-    pub(crate) fn end(&self, ticket: Ticket, end: End, attempts: Attempts) {
+    pub(super) fn end(&self, ticket: Ticket, end: End, attempts: Attempts) {
         let Ticket { id, kind, peer, issued_at } = ticket;
         let ended_at = now().as_nanos();
         let ended = Ended { id, kind, peer, issued_at, ended_at, end, attempts };
@@ -49,28 +49,28 @@ impl Journal {
     }
 
     /// How many requests have not ended.
-    pub(crate) fn out(&self) -> u64 {
+    pub(super) fn out(&self) -> u64 {
         self.out.get()
     }
 
-    pub(crate) fn admitted(&self, admitted: Admitted) {
+    pub(super) fn admitted(&self, admitted: Admitted) {
         self.notes.borrow_mut().admitted.push(admitted);
     }
 
-    pub(crate) fn breaker(&self, moved: BreakerMoved) {
+    pub(super) fn breaker(&self, moved: BreakerMoved) {
         self.notes.borrow_mut().breakers.push(moved);
     }
 
-    pub(crate) fn health(&self, seen: HealthSeen) {
+    pub(super) fn health(&self, seen: HealthSeen) {
         self.notes.borrow_mut().health.push(seen);
     }
 
-    pub(crate) fn count(&self, one: impl FnOnce(&mut Counts)) {
+    pub(super) fn count(&self, one: impl FnOnce(&mut Counts)) {
         one(&mut self.notes.borrow_mut().counts);
     }
 
     /// The report since the last one.
-    pub(crate) fn take(&self) -> Report {
+    pub(super) fn take(&self) -> Report {
         let notes = &mut *self.notes.borrow_mut();
         let next = Report { issued: notes.issued, counts: notes.counts, ..Report::default() };
         core::mem::replace(notes, next)

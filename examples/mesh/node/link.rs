@@ -1,13 +1,13 @@
 //! A node's link to one peer: a connection that is made when needed, and what guards it.
 
-use super::connection::{Answer, Connection};
+use super::connection::Connection;
 use super::journal::{Journal, now};
 use super::protection::{Guard, PeerError};
 use crate::settings;
-use crate::wire::{Attempts, End, NodeId};
+use crate::wire::{Answer, Attempts, End, NodeId};
 use core::cell::Cell;
 use core::time::Duration;
-use resil_core::error::{ErrorCode, NetworkError, RateLimitError, ResilienceError};
+use resil_core::error::{ErrorCode, NetworkError, RateLimitError};
 use resil_core::{Instant, Rejected, RetryAt};
 use std::rc::Rc;
 use tokio::sync::Mutex;
@@ -53,13 +53,11 @@ impl Link {
     /// Sends one request to the peer: retried, under its breaker, and not before it wants one.
     pub(super) async fn request(&self) -> (End, Attempts) {
         let attempts = Cell::new(Attempts::default());
-        let end = self
-            .guard
-            .retry(async || {
-                self.heed()?;
-                self.guard.attempt(async || self.attempt(&attempts).await).await
-            })
-            .await;
+        let attempt = || async {
+            self.heed()?;
+            self.guard.attempt(|| self.attempt(&attempts)).await
+        };
+        let end = self.guard.retry(attempt).await;
         let attempts = attempts.get();
         self.journal.count(|counts| counts.retries += u64::from(attempts.made.saturating_sub(1)));
         (end, attempts)
@@ -113,10 +111,10 @@ impl Link {
         }
         *slot = None;
         let mut tries = 0_u64;
-        let connect = async || {
+        let connect = || {
             tries += 1;
             // Read at each try: the peer may have come back with another port.
-            Connection::open(self.port.get(), self.from, &self.journal).await
+            Connection::open(self.port.get(), self.from, &self.journal)
         };
         let connected = self.guard.connect(connect).await;
         self.journal.count(|counts| counts.reconnects += tries.saturating_sub(1));

@@ -13,7 +13,7 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Requests to random neighbours at random moments, at a steady rate whatever the answers.
-pub(crate) async fn orderly(node: Rc<Node>, seed: u64) {
+pub(super) async fn orderly(node: Rc<Node>, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let rate = settings::orderly_rate(node.links.len());
     let mut at = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) async fn orderly(node: Rc<Node>, seed: u64) {
 }
 
 /// A flood of one neighbour. It does not listen: no breaker, no retry, no waiting as told.
-pub(crate) async fn flood(node: Rc<Node>, link: Rc<Link>, seed: u64) {
+pub(super) async fn flood(node: Rc<Node>, link: Rc<Link>, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut at = Instant::now();
     loop {

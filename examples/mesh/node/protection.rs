@@ -29,7 +29,7 @@ pub(super) enum PeerError {
     Network(#[from] NetworkError),
     /// The peer's answer is an error.
     #[error(transparent)]
-    Answered(#[from] WireError),
+    Answered(#[from] Box<WireError>),
 }
 
 /// What an error says about the peer, for breaker and retry alike.
@@ -62,13 +62,14 @@ impl Admission {
     }
 
     /// Lets a message in, at the instant with which that was decided, or says why not and when.
-    pub(super) fn admit(&self, sender: NodeId) -> Result<Instant, WireError> {
+    pub(super) fn admit(&self, sender: NodeId) -> Result<Instant, Box<WireError>> {
         let Some(limiter) = &self.limiter else { return Ok(self.clock.now()) };
         match limiter.allow(&sender, 1) {
             Ok(()) => Ok(self.clock.last()),
-            Err(error) => Err(ResilienceError::<PeerError>::from(error)
-                .with_detail("sender", sender)
-                .wire(self.clock.last())),
+            Err(error) => {
+                let error = ResilienceError::<PeerError>::from(error).with_detail("sender", sender);
+                Err(error.wire(self.clock.last()).into())
+            }
         }
     }
 }
@@ -119,18 +120,21 @@ impl Guard {
     }
 
     /// Tries a request again and again, as the policy says.
-    pub(super) async fn retry(
-        &self,
-        attempt: impl AsyncFnMut() -> Result<(), ResilienceError<PeerError>>,
-    ) -> End {
+    pub(super) async fn retry<Fut>(&self, attempt: impl FnMut() -> Fut) -> End
+    where
+        Fut: Future<Output = Result<(), ResilienceError<PeerError>>>,
+    {
         end(&Retry::new(&self.request, "request").call_guarded(attempt).await)
     }
 
     /// Makes one attempt under the breaker.
-    pub(super) async fn attempt(
+    pub(super) async fn attempt<Fut>(
         &self,
-        exchange: impl AsyncFnOnce() -> Result<(), PeerError>,
-    ) -> Result<(), ResilienceError<PeerError>> {
+        exchange: impl FnOnce() -> Fut,
+    ) -> Result<(), ResilienceError<PeerError>>
+    where
+        Fut: Future<Output = Result<(), PeerError>>,
+    {
         let Some(breaker) = &self.breaker else {
             return exchange().await.map_err(ResilienceError::operation);
         };
@@ -141,10 +145,13 @@ impl Guard {
     }
 
     /// Tries to connect again and again, as the policy says.
-    pub(super) async fn connect<T>(
+    pub(super) async fn connect<T, Fut>(
         &self,
-        connect: impl AsyncFnMut() -> Result<T, NetworkError>,
-    ) -> Result<T, NetworkError> {
+        connect: impl FnMut() -> Fut,
+    ) -> Result<T, NetworkError>
+    where
+        Fut: Future<Output = Result<T, NetworkError>>,
+    {
         let connected = Retry::new(&self.connect, "connect").call(connect).await;
         connected.map_err(|error| {
             error.into_operation_error().unwrap_or_else(NetworkError::connection_failed)

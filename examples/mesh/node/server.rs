@@ -22,7 +22,7 @@ const OUTGOING: usize = 1024;
 
 /// What a node serves with.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(super) struct Server {
     admission: Admission,
     work: mpsc::Sender<Job>,
     service_time: Cell<Duration>,
@@ -41,7 +41,7 @@ struct Job {
 
 impl Server {
     /// Serves whoever connects, as tasks of this thread.
-    pub(crate) fn start(
+    pub(super) fn start(
         listener: TcpListener,
         admission: Admission,
         seed: u64,
@@ -62,12 +62,12 @@ impl Server {
     }
 
     /// Takes this long for each request from now on.
-    pub(crate) fn set_service_time(&self, time: Duration) {
+    pub(super) fn set_service_time(&self, time: Duration) {
         self.service_time.set(time);
     }
 
     /// How long a request that came now would wait.
-    pub(crate) fn backlog(&self) -> Duration {
+    pub(super) fn backlog(&self) -> Duration {
         self.service_time.get().saturating_mul(self.waiting.get())
     }
 
@@ -112,7 +112,7 @@ impl Server {
             Err(refusal) => {
                 self.journal.count(|counts| counts.limited += 1);
                 // Waits while the sender does not read: it slows down nobody but itself.
-                let _ = answers.send(Message::Reply { id, result: Err(refusal) }).await;
+                let _ = answers.send(Message::Reply { id, answer: Err(refusal) }).await;
             }
         }
     }
@@ -127,7 +127,7 @@ impl Server {
             self.waiting.set(self.waiting.get() - 1);
             self.journal.count(|counts| counts.served += 1);
             // Never waits: a peer that does not read its answers loses them.
-            let _ = job.answer.try_send(Message::Reply { id: job.id, result: Ok(()) });
+            let _ = job.answer.try_send(Message::Reply { id: job.id, answer: Ok(()) });
         }
     }
 }
