@@ -9,6 +9,7 @@
 //!   at "send 5 coins" may send 20. Make the operation idempotent (an id that the receiver
 //!   remembers), or [classify](RetryPolicy::classify) as fatal whatever may have happened. The default
 //!   retries **every** error.
+//! - Around a guarded operation without [`Guarded`], which leaves our own refusals alone.
 //! - At more than one layer. Three layers of three attempts are 27 calls to a peer that is in trouble.
 //! - Without a [breaker](crate::circuit_breaker) in front of a peer that may be down for long.
 //!
@@ -69,8 +70,10 @@
 //! Defaults: 3 attempts, 1 s, base 2, at most 60 s (the seed's), [full jitter](crate::backoff), no
 //! deadline, hints up to the longest delay, no waiting for refusals.
 
+mod guarded;
 mod policy;
 
+pub use guarded::Guarded;
 pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
 use crate::ErrorCode;

@@ -8,6 +8,7 @@
 //! | module | item | use |
 //! |---|---|---|
 //! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
+//! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
 //!
 //! Policies are constants and live in flash; a shared machine is a `static` whose state is a few
 //! bytes behind an [`embassy_sync::blocking_mutex::Mutex`], held for one decision, never across an
@@ -33,6 +34,8 @@
 
 pub use resil_core as core;
 
+pub mod circuit_breaker;
 pub mod clock;
 
+pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;

@@ -1,6 +1,7 @@
 //! Reference models, one per machine.
 
 pub mod breaker;
+pub mod rate_limit;
 
 use num_bigint::BigInt;
 

@@ -1,8 +1,10 @@
 //! The circuit breaker: its specification, the known pitfalls, its laws.
 
 mod laws;
+mod open_time;
 mod pitfalls;
 mod spec;
+mod transitions;
 
 use core::cell::Cell;
 use core::time::Duration;

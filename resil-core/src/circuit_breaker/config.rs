@@ -48,7 +48,6 @@ impl CircuitBreakerConfig {
     pub const DEFAULT: Self = crate::valid!(Self::builder().build());
 
     /// A builder that holds the defaults.
-    #[must_use]
     pub const fn builder() -> CircuitBreakerConfigBuilder {
         CircuitBreakerConfigBuilder::new()
     }

@@ -175,8 +175,9 @@ impl CircuitBreakerConfig {
     /// Whether `state` is open, on the first look: cheap, and never wrong when it says yes.
     #[inline]
     const fn is_surely_open(&self, state: &CircuitBreakerState, now: Instant) -> bool {
-        let left = state.until.nanos_since(now);
-        left > 0 && left <= self.open_time.first()
+        // 1 to the first open time; a deadline that is reached wraps round to more than that.
+        let left = state.until.as_nanos().wrapping_sub(now.as_nanos());
+        left.wrapping_sub(1) < self.open_time.first()
     }
 
     /// `poll` with the open time for the argument: drawn, or the longest that can be drawn.

@@ -5,7 +5,8 @@ use super::{SubWindows, TokenBucket, Window};
 use crate::config::ConfigError;
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
+use core::cmp::Ordering;
 
 /// A token bucket of depth `burst_size` *and* a sliding window of `max_requests`: both have to agree.
 ///
@@ -116,6 +117,11 @@ impl<W: Window> RateLimit<W> {
         }
     }
 
+    fn left_in_window(&self, state: &RateLimitState<W::State>, now: Instant) -> u32 {
+        let used = self.window.used(&state.window, now);
+        self.bucket.config().max_requests().saturating_sub(used)
+    }
+
     const fn too_large() -> Rejected {
         Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never)
     }
@@ -188,9 +194,7 @@ impl<W: Window> Limit for RateLimit<W> {
     }
 
     fn available(&self, state: &Self::State, now: Instant) -> u32 {
-        let used = self.window.used(&state.window, now);
-        let window = self.config().max_requests().saturating_sub(used);
-        self.bucket.available(&state.bucket, now).min(window)
+        self.bucket.available(&state.bucket, now).min(self.left_in_window(state, now))
     }
 
     fn is_fresh(&self, state: &Self::State, now: Instant) -> bool {
@@ -198,9 +202,22 @@ impl<W: Window> Limit for RateLimit<W> {
     }
 
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant> {
-        let bucket = self.bucket.next_deadline(&state.bucket, now);
-        let window = self.window.next_deadline(&state.window, now);
-        earliest(bucket, window).filter(|at| self.bucket.tells(*at))
+        let bucket_opens = self.bucket.next_deadline(&state.bucket, now);
+        let window_opens = self.window.next_deadline(&state.window, now);
+        let in_bucket = self.bucket.available(&state.bucket, now);
+        let in_window = self.left_in_window(state, now);
+        let at = if in_bucket.min(in_window) == self.capacity() {
+            // All of it is there; what can still change is that nothing is remembered.
+            let fresh = self.bucket.full_at(&state.bucket, now)?;
+            Some(fresh.max(self.window.empty_at(&state.window, now))).filter(|at| *at > now)
+        } else {
+            match in_bucket.cmp(&in_window) {
+                Ordering::Less => bucket_opens,
+                Ordering::Greater => window_opens,
+                Ordering::Equal => bucket_opens.zip(window_opens).map(|(a, b)| a.max(b)),
+            }
+        };
+        at.filter(|at| self.bucket.tells(*at))
     }
 
     fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {

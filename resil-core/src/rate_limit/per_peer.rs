@@ -10,7 +10,7 @@ pub use slot::Slot;
 
 use super::{Limit, RateLimit, RateLimitConfig};
 use crate::config::ConfigError;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, RateLimitError};
 use crate::outcome::{Rejected, RetryAt};
 use crate::time::{Instant, earliest};
 use core::hash::{BuildHasher, Hash};
@@ -68,7 +68,7 @@ const SET: usize = 8;
 /// let admitted = (0..1_000).filter(|_| peers.check(&flooder, 1, now).is_ok()).count();
 /// assert_eq!(admitted, 10);
 /// assert!(peers.check(&honest, 1, now).is_ok());
-/// assert_eq!(peers.check(&flooder, 1, now).unwrap_err().code(), ErrorCode::RateLimitExceeded);
+/// assert_eq!(peers.allow(&flooder, 1, now).unwrap_err().code(), ErrorCode::RateLimitExceeded);
 /// ```
 #[derive(Clone, Debug)]
 pub struct RateLimiter<
@@ -197,6 +197,22 @@ where
             Some((limit, account)) => account.try_acquire(limit, place, cost, now),
             None => Err(self.table_full(cost, now)),
         }
+    }
+
+    /// [`check`](Self::check) with an error that fits into a [`ResilienceError`].
+    ///
+    /// # Errors
+    ///
+    /// The refusal.
+    ///
+    /// [`ResilienceError`]: crate::error::ResilienceError
+    pub fn allow(
+        &mut self,
+        id: &K,
+        tokens: u32,
+        now: Instant,
+    ) -> Result<PeerCharge<L::Charge>, RateLimitError> {
+        self.check(id, tokens, now).map_err(RateLimitError::new)
     }
 
     /// What [`check`](Self::check) would answer; takes nothing.

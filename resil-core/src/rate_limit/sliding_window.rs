@@ -56,4 +56,7 @@ pub trait Window: Sized {
 
     /// The next instant after `now` at which the count falls.
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
+
+    /// The first instant, `now` or later, at which nothing is counted.
+    fn empty_at(&self, state: &Self::State, now: Instant) -> Instant;
 }

@@ -145,6 +145,14 @@ const fn multiply_high(a: u64, b: u64, addend: u64) -> u64 {
     (wide >> 64) as u64
 }
 
+/// `a / b`, of which the compiler cannot see that `b` is not zero: a valid configuration sees to it.
+const fn quotient(a: u128, b: u128) -> u64 {
+    match a.checked_div(b) {
+        Some(quotient) => quotient as u64,
+        None => 0,
+    }
+}
+
 impl TokenBucket {
     /// The bucket for `config`.
     #[must_use]
@@ -163,8 +171,8 @@ impl TokenBucket {
             config,
             token,
             full,
-            fraction: (excess / window) as u64,
-            inverse: (excess / units) as u64,
+            fraction: quotient(excess, window),
+            inverse: quotient(excess, units),
             horizon: LAST_NANO,
         };
         let beyond = bucket.instant_of(u64::MAX - full - SLACK);
@@ -215,6 +223,19 @@ impl TokenBucket {
             units.wrapping_add(self.full)
         } else {
             state.0
+        }
+    }
+
+    /// When the bucket is full; `None` beyond the horizon.
+    pub(super) const fn full_at(&self, state: &BucketState, now: Instant) -> Option<Instant> {
+        if !self.tells(now) {
+            return None;
+        }
+        let at = self.instant_at(self.settled(state, self.units(now.as_nanos())));
+        match at {
+            Some(at) if !at.is_reached(now) => Some(at),
+            Some(_) => Some(now),
+            None => None,
         }
     }
 

@@ -194,7 +194,7 @@ impl Breaker {
         let longest = self.policy.open_time(self.openings);
         match &mut self.mode {
             Mode::Closed { forget_at: Some(at), .. } => {
-                *at = (*at).min(now.saturating_add(longest))
+                *at = (*at).min(now.saturating_add(longest));
             }
             Mode::Open { at_least, until } => {
                 *until = (*until).min(now.saturating_add(longest));

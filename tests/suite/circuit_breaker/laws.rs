@@ -246,9 +246,9 @@ impl Pair {
     fn learn_draw(&mut self) {
         let Mode::Open { at_least, until } = *self.model.mode() else { return };
         if at_least < until {
-            // None: it is over already, whenever that was.
-            let end = self.breaker.next_deadline(self.now()).map(Instant::as_nanos);
-            let end = end.unwrap_or(self.now.min(until));
+            // Now it may be over already; just before it can end it is not.
+            let early = Instant::from_nanos(at_least - 1);
+            let end = self.breaker.next_deadline(early).expect("open").as_nanos();
             assert!(self.model.drew(end), "{end} for {:?}", self.model.mode());
         }
     }

@@ -191,6 +191,13 @@ impl<const N: usize> Window for ExactLog<N> {
             .map(|entry| Instant::from_nanos(self.leaves(state, entry, now.as_nanos())))
             .find(|leaves| *leaves > now)
     }
+
+    fn empty_at(&self, state: &Self::State, now: Instant) -> Instant {
+        match u32::from(state.len).checked_sub(1) {
+            None => now,
+            Some(last) => Instant::from_nanos(self.leaves(state, last, now.as_nanos())).max(now),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -78,6 +78,16 @@ impl<const K: usize> SubWindows<K> {
         state.start.saturating_sub(now) > self.span()
     }
 
+    /// The counts in the order in which they leave, and when they do.
+    fn departures(&self, state: &SubWindowsState<K>) -> impl Iterator<Item = (u32, Instant)> {
+        let (newer, older) = state.past.split_at_checked(state.oldest.into()).unwrap_or_default();
+        let counts = older.iter().chain(newer).chain([&state.present]).copied();
+        counts.scan(state.start, |leaves, count| {
+            *leaves = leaves.saturating_add(self.width);
+            Some((count, Instant::from_nanos(*leaves)))
+        })
+    }
+
     /// The state as of `now`: moved on to the present sub-window, or re-anchored at `now`.
     fn as_of(&self, state: &SubWindowsState<K>, now: u64) -> SubWindowsState<K> {
         let mut state = state.clone();
@@ -118,12 +128,6 @@ impl<const K: usize> SubWindowsState<K> {
         self.oldest = if next < K { next as u16 } else { 0 };
     }
 
-    /// The counts in the order in which they leave.
-    fn leaving(&self) -> impl Iterator<Item = u32> + '_ {
-        let (newer, older) = self.past.split_at_checked(self.oldest.into()).unwrap_or_default();
-        older.iter().chain(newer).copied().chain([self.present])
-    }
-
     /// The count of the sub-window that lies `back` before the present one.
     fn count_mut(&mut self, back: usize) -> Option<&mut u32> {
         if back == 0 {
@@ -155,15 +159,11 @@ impl<const K: usize> Window for SubWindows<K> {
         if total <= room {
             return now;
         }
-        let mut leaves = state.start;
-        for count in state.leaving() {
-            leaves = leaves.saturating_add(self.width);
-            total = total.saturating_sub(count);
-            if total <= room {
-                break;
-            }
-        }
-        Instant::from_nanos(leaves)
+        let enough = self.departures(&state).find(|(count, _)| {
+            total = total.saturating_sub(*count);
+            total <= room
+        });
+        enough.map_or(Instant::MAX, |(_, leaves)| leaves)
     }
 
     fn commit(&self, state: &mut Self::State, cost: u32, now: Instant) -> SubWindowsCharge {
@@ -198,14 +198,13 @@ impl<const K: usize> Window for SubWindows<K> {
 
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant> {
         let state = self.as_of(state, now.as_nanos());
-        let mut leaves = state.start;
-        for count in state.leaving() {
-            leaves = leaves.saturating_add(self.width);
-            if count > 0 {
-                return Some(Instant::from_nanos(leaves));
-            }
-        }
-        None
+        self.departures(&state).find(|(count, _)| *count > 0).map(|(_, leaves)| leaves)
+    }
+
+    fn empty_at(&self, state: &Self::State, now: Instant) -> Instant {
+        let state = self.as_of(state, now.as_nanos());
+        let counted = self.departures(&state).filter(|(count, _)| *count > 0);
+        counted.last().map_or(now, |(_, leaves)| leaves)
     }
 }
 

@@ -1,0 +1,126 @@
+//! Every decision of core, called with values that the optimiser knows nothing about: any policy that
+//! was built, any state, any time. It must not panic, use a float, or divide a wide number.
+//!
+//! What divides on purpose is in `surroundings.rs`: building a policy, and reading a wait as a
+//! `Duration`, which keeps seconds and nanoseconds apart. Here policies are constants and waits are
+//! instants.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::time::Duration;
+use negatives as _;
+use resil_core::circuit_breaker::{
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
+};
+use resil_core::outcome::{Classification, Classify, EveryError};
+use resil_core::rate_limit::{Limit, Limiter, RateLimitConfig, StrictBucket, TokenBucket};
+use resil_core::{Instant, Outcome, Rejected, time, valid};
+
+const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
+const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
+
+/// Where the firmware starts.
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    loop {
+        time_passes();
+        outcomes();
+        breaker(&black_box(CircuitBreakerConfig::DEFAULT));
+        limit(&black_box(TokenBucket::new(RATE)));
+        limit(&black_box(STRICT));
+        #[cfg(feature = "breach-panic")]
+        black_box([1, 2, 3][black_box(1_usize)]);
+        #[cfg(feature = "breach-float")]
+        black_box(black_box(1.5_f32) * black_box(2.5_f32));
+        #[cfg(feature = "breach-division")]
+        black_box(black_box(7_u64).checked_div(black_box(3_u64)));
+    }
+}
+
+fn any_now() -> Instant {
+    Instant::from_nanos(black_box(0))
+}
+
+fn any_duration() -> Duration {
+    black_box(Duration::ZERO)
+}
+
+fn time_passes() {
+    let (a, b) = (any_now(), any_now());
+    black_box(a.saturating_add(any_duration()));
+    black_box(a.saturating_sub(any_duration()));
+    black_box(a.is_reached(b));
+    black_box(Instant::from_duration(any_duration()));
+    black_box(time::earliest(black_box(Some(a)), black_box(Some(b))));
+}
+
+fn outcomes() {
+    black_box(EveryError.classify(&()));
+    black_box(black_box(Classification::Ignored).outcome());
+}
+
+fn breaker(config: &CircuitBreakerConfig) {
+    let mut state = black_box(CircuitBreakerState::new());
+    black_box(config.poll(&mut state, black_box(0_u32), any_now()));
+    if let Ok(permit) = black_box(config.try_acquire(&mut state, black_box(0_u32), any_now())) {
+        let recorded: Recorded = config.record(
+            &mut state,
+            permit,
+            black_box(Outcome::Success),
+            black_box(0_u32),
+            any_now(),
+        );
+        black_box(recorded.transition());
+    }
+    black_box(config.state(&state, any_now()));
+    black_box(config.peek(&state, any_now()).is_ok());
+    black_box(config.retry_at(&state, any_now()));
+    black_box(config.next_deadline(&state, any_now()));
+    black_box(config.failures(&state));
+    black_box(config.probes_in_flight(&state, any_now()));
+    black_box(config.is_fresh(&state, any_now()));
+    black_box(config.force_open(&mut state, any_now()));
+    black_box(config.disable(&mut state, any_now()));
+    black_box(config.reset(&mut state, any_now()));
+
+    let mut machine = CircuitBreaker::from_parts(config, black_box(state));
+    if let Ok(permit) = black_box(machine.try_acquire(black_box(0_u32), any_now())) {
+        black_box(machine.record(
+            permit,
+            black_box(Outcome::Abandoned),
+            black_box(0_u32),
+            any_now(),
+        ));
+    }
+    black_box(machine.state(any_now()));
+}
+
+/// Every decision of a rate limit on any state.
+fn limit<L: Limit>(limit: &L) {
+    let mut state = black_box(L::FRESH);
+    match black_box(limit.try_acquire(&mut state, black_box(1), any_now())) {
+        Ok(charge) => limit.refund(&mut state, charge, any_now()),
+        Err(rejected) => refused(rejected),
+    }
+    black_box(limit.peek(&state, black_box(1), any_now()).is_ok());
+    black_box(limit.available(&state, any_now()));
+    black_box(limit.capacity());
+    black_box(limit.is_fresh(&state, any_now()));
+    black_box(limit.next_deadline(&state, any_now()));
+    black_box(limit.inherit(limit, &state, any_now()));
+
+    let mut limiter = Limiter::with_state(limit, black_box(L::FRESH));
+    if let Ok(charge) = black_box(limiter.try_acquire(black_box(1), any_now())) {
+        limiter.refund(charge, any_now());
+    }
+    black_box(limiter.available(any_now()));
+    limiter.reset();
+    black_box(limiter.snapshot());
+}
+
+fn refused(rejected: Rejected) {
+    black_box(rejected.code().number());
+    black_box(rejected.code().name());
+    black_box(rejected.retry());
+}

@@ -1,0 +1,113 @@
+//! The rest of core that a firmware runs: policies built from values that come at run time, waits
+//! read as a `Duration`, errors and their wire form. It must not panic or use a float; it may divide.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::time::Duration;
+use negatives as _;
+use resil_core::backoff::{Backoff, Curve, Jitter, Ratio, exponential_backoff};
+use resil_core::circuit_breaker::CircuitBreakerConfig;
+use resil_core::error::{ErrorCode, NetworkError, ResilienceError, TimeoutError};
+use resil_core::outcome::RetryAt;
+use resil_core::rate_limit::{RateLimitConfig, StrictBucket, TokenBucket};
+use resil_core::text::Text;
+use resil_core::{ConfigError, Instant, ManualClock, Rejected};
+
+/// Where the firmware starts.
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> ! {
+    loop {
+        waits();
+        backoff();
+        policies();
+        errors();
+    }
+}
+
+fn any_now() -> Instant {
+    Instant::from_nanos(black_box(0))
+}
+
+fn any_duration() -> Duration {
+    black_box(Duration::ZERO)
+}
+
+fn built<T>(result: Result<T, ConfigError>) {
+    if let Err(error) = &result {
+        black_box((error.setting(), error.message(), error.code()));
+    }
+    black_box(result.is_ok());
+}
+
+fn waits() {
+    black_box(any_now().saturating_since(any_now()));
+    black_box(any_now().as_duration());
+    black_box(black_box(RetryAt::Unknown).wait_from(any_now()));
+    let clock = ManualClock::new(any_now());
+    clock.advance(any_duration());
+    clock.set(any_now());
+    black_box(clock);
+}
+
+fn backoff() {
+    let ratio = Ratio::new(black_box(3), black_box(2));
+    black_box(exponential_backoff(black_box(0), any_duration(), ratio, any_duration()));
+    let built = Backoff::builder()
+        .initial_delay(any_duration())
+        .max_delay(any_duration())
+        .curve(black_box(Curve::Fixed))
+        .exponential_base(ratio)
+        .jitter(black_box(Jitter::Full))
+        .build();
+    if let Ok(backoff) = built {
+        black_box(backoff.delay(black_box(0)));
+        black_box(backoff.jittered(black_box(0), black_box(None), black_box(0_u32)));
+        for delay in backoff.delays().take(3) {
+            black_box(delay);
+        }
+    }
+}
+
+fn policies() {
+    built(
+        CircuitBreakerConfig::builder()
+            .failure_threshold(black_box(5))
+            .success_threshold(black_box(1))
+            .timeout(any_duration())
+            .probes(black_box(1))
+            .lease(any_duration())
+            .attempt_timeout(any_duration())
+            .abandon_counts_after(black_box(None))
+            .build(),
+    );
+    let rate = RateLimitConfig::builder()
+        .max_requests(black_box(100))
+        .time_window(any_duration())
+        .burst_size(black_box(10))
+        .build();
+    if let Ok(rate) = rate {
+        black_box(TokenBucket::new(rate));
+        built(StrictBucket::new(rate));
+    }
+    built(rate);
+}
+
+fn errors() {
+    black_box(ErrorCode::from_number(black_box(1001)));
+    black_box(ErrorCode::from_name(black_box("NETWORK_TIMEOUT")));
+    black_box(Text::<8>::display(black_box("some text")));
+    let refused = Rejected::new(black_box(ErrorCode::RateLimitExceeded), black_box(RetryAt::Never));
+    for error in [
+        ResilienceError::from(refused),
+        NetworkError::timeout().into(),
+        TimeoutError::attempt().into(),
+        ResilienceError::operation(black_box(1_u8)),
+    ] {
+        let error = black_box(error.with_detail("key", black_box(7_u32)));
+        black_box((error.code(), error.message(), error.retry_at(), error.operation_error()));
+        black_box(error.retry_after(any_now()));
+        black_box(error.details());
+        black_box(error.wire(any_now()));
+    }
+}
