@@ -125,5 +125,5 @@ pub(crate) const NAIVE_RETRY: RetryPolicy = valid!(
 
 // ---- what the checks ask ----
 
-/// How much has to be served in trouble, in percent of what is served with resil off.
-pub(crate) const BETTER_PERCENT: u64 = 110;
+/// How many requests may go unserved in trouble, in percent of those that do with resil off.
+pub(crate) const UNSERVED_PERCENT: u64 = 75;
