@@ -8,3 +8,4 @@ mod errors;
 mod health;
 mod rate_limit_laws;
 mod retry;
+mod retry_laws;
