@@ -3,6 +3,7 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
 mod circuit_breaker;
+mod conformance;
 mod errors;
 mod health;
 mod rate_limit_laws;
