@@ -4,6 +4,7 @@
 
 mod backoff;
 mod circuit_breaker;
+mod conformance;
 mod errors;
 mod health;
 mod per_peer;
