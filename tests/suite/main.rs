@@ -2,8 +2,14 @@
 //!
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
+mod backoff;
 mod circuit_breaker;
+mod errors;
+mod health;
+mod per_peer;
+mod rate_limit;
 mod rate_limit_laws;
+mod retry;
 mod seed_snippets;
 mod std_circuit_breaker;
 mod std_rate_limit;

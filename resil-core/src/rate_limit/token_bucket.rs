@@ -203,7 +203,7 @@ impl TokenBucket {
     }
 
     /// [`instant_of`](Self::instant_of) for a point of the bucket's future; `None` beyond the horizon.
-    #[inline]
+    #[inline(always)]
     const fn instant_at(&self, units: u64) -> Option<Instant> {
         let at = Instant::from_nanos(self.instant_of(units));
         if self.tells(at) { Some(at) } else { None }
@@ -252,7 +252,7 @@ impl TokenBucket {
     /// The decision as a pure transition, for whoever keeps the state in a cell or an atomic.
     ///
     /// A refusal has a state to store only when the clock has stepped back by more than two refills.
-    #[inline]
+    #[inline(always)]
     pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
         if cost == 0 {
             let nothing = BucketCharge { cost: 0, until: 0 };
@@ -279,7 +279,7 @@ impl TokenBucket {
     }
 
     /// A refusal of this bucket with the time to come back.
-    #[inline]
+    #[inline(always)]
     pub const fn rejected(&self, refusal: BucketRefusal) -> Rejected {
         match refusal {
             BucketRefusal::TooLarge => {
@@ -312,7 +312,7 @@ impl Limit for TokenBucket {
         self.config.burst_size()
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_acquire(
         &self,
         state: &mut BucketState,

@@ -13,11 +13,16 @@ use negatives as _;
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
-use resil_core::outcome::{Classification, Classify, EveryError};
-use resil_core::rate_limit::{Limit, Limiter, RateLimitConfig, StrictBucket, TokenBucket};
-use resil_core::{Instant, Outcome, Rejected, time, valid};
+use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
+use resil_core::rate_limit::{
+    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
+    TokenBucket,
+};
+use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, time, valid};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
+const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
 const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 
 /// Where the firmware starts.
@@ -26,9 +31,14 @@ pub extern "C" fn _start() -> ! {
     loop {
         time_passes();
         outcomes();
+        retry(&black_box(RetryPolicy::DEFAULT));
         breaker(&black_box(CircuitBreakerConfig::DEFAULT));
         limit(&black_box(TokenBucket::new(RATE)));
         limit(&black_box(STRICT));
+        limit(&black_box(RateLimit::new(RATE)));
+        limit(&black_box(LOGGED));
+        peers::<TokenBucket>(TokenBucket::new(RATE));
+        peers::<RateLimit>(RateLimit::new(RATE));
         #[cfg(feature = "breach-panic")]
         black_box([1, 2, 3][black_box(1_usize)]);
         #[cfg(feature = "breach-float")]
@@ -58,6 +68,25 @@ fn time_passes() {
 fn outcomes() {
     black_box(EveryError.classify(&()));
     black_box(black_box(Classification::Ignored).outcome());
+}
+
+fn retry(policy: &RetryPolicy) {
+    let mut retry = black_box(Retry::start(policy, any_now()));
+    black_box((retry.attempt(), retry.failed(), retry.deadline()));
+    black_box(retry.is_past_deadline(any_now()));
+    let failure = black_box(Classification::Ignored);
+    if let Next::Wait(wait) = retry.record(policy, failure, black_box(0_u32), any_now()) {
+        black_box((wait.until(), wait.attempt()));
+    }
+    let refusal = Rejected::new(black_box(ErrorCode::RateLimitExceeded), black_box(RetryAt::Never));
+    match retry.refused(policy, refusal, black_box(0_u32), any_now()) {
+        Next::Wait(wait) => black_box(wait.until()),
+        Next::Stop(refused) => {
+            black_box(retry.refusal_error(refused, Some(())));
+            any_now()
+        }
+    };
+    black_box(retry.error(black_box(Stop::Exhausted), ()));
 }
 
 fn breaker(config: &CircuitBreakerConfig) {
@@ -117,6 +146,25 @@ fn limit<L: Limit>(limit: &L) {
     black_box(limiter.available(any_now()));
     limiter.reset();
     black_box(limiter.snapshot());
+}
+
+/// Every decision about one of many peers. A limit of one's own is built, so that is elsewhere.
+fn peers<L: Limit>(limit: L) {
+    let mut table: RateLimiter<u32, L> =
+        black_box(RateLimiter::new(limit, KeyedHash::from_seed(black_box(0))));
+    let id = black_box(7);
+    match black_box(table.check(&id, black_box(1), any_now())) {
+        Ok(charge) => table.refund(charge, any_now()),
+        Err(rejected) => refused(rejected),
+    }
+    black_box(table.peek(&id, black_box(1), any_now()).is_ok());
+    black_box(table.available(&id, any_now()));
+    black_box(table.get_limit(&id));
+    black_box(table.len());
+    black_box(table.next_deadline(any_now()));
+    black_box(table.remove_limit(&id, any_now()));
+    black_box(table.reset(&id));
+    table.reset_all();
 }
 
 fn refused(rejected: Rejected) {
