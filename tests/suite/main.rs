@@ -11,6 +11,7 @@ mod per_peer;
 mod rate_limit;
 mod rate_limit_laws;
 mod retry;
+mod retry_laws;
 mod seed_snippets;
 mod std_circuit_breaker;
 mod std_rate_limit;
