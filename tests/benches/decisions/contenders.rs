@@ -208,7 +208,11 @@ pub(crate) fn denied_with_wait() -> Vec<Contender> {
         }),
         contender("reliakit", Kind::Peer, move |n| {
             summed(n, &mut e, |now| {
-                if reliakit.try_acquire(now, 1) { 0 } else { reliakit.retry_after(now, 1).unwrap_or(0) }
+                if reliakit.try_acquire(now, 1) {
+                    0
+                } else {
+                    reliakit.retry_after(now, 1).unwrap_or(0)
+                }
             })
         }),
     ]
@@ -322,7 +326,8 @@ pub(crate) fn jittered_delay() -> Vec<Contender> {
     let (first, longest) = (FIRST.as_nanos() as u64, LONGEST.as_nanos() as u64);
     let backoff = Backoff::builder().initial_delay(FIRST).max_delay(LONGEST).jitter(Jitter::Full);
     let backoff = black_box(backoff.build().expect("valid"));
-    let reliakit = black_box(reliakit::backoff::Backoff::exponential(FIRST, 2).with_max_delay(LONGEST));
+    let reliakit =
+        black_box(reliakit::backoff::Backoff::exponential(FIRST, 2).with_max_delay(LONGEST));
     let chrono = black_box(chrono_machines::ExponentialBackoff {
         max_attempts: u8::MAX,
         base_delay_ms: FIRST.as_millis() as u64,
