@@ -4,6 +4,7 @@ use crate::settings;
 use crate::wire::NodeId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use core::time::Duration;
+use tracing::Level;
 
 /// Watch P2P nodes survive a flood, a killed peer and a slow peer because of resil.
 ///
@@ -20,6 +21,10 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) plan: Plan,
+
+    /// Print to stderr what resil logs in each node: every attempt, refusal and transition
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log: Option<Level>,
 }
 
 /// What the supervisor's child processes are.

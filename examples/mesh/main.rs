@@ -25,6 +25,7 @@ mod supervisor;
 mod wire;
 
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
@@ -40,11 +41,25 @@ fn main() -> ExitCode {
     };
     let tasks = LocalSet::new();
     let code = match arguments.role {
-        Some(cli::Role::Node { id }) => runtime.block_on(tasks.run_until(node::main(id))),
-        None => runtime.block_on(tasks.run_until(supervisor::main(arguments.plan))),
+        Some(cli::Role::Node { id }) => {
+            let _node = arguments.log.map(|level| log(id, level));
+            runtime.block_on(tasks.run_until(node::main(id)))
+        }
+        None => runtime.block_on(tasks.run_until(supervisor::main(arguments))),
     };
     drop(tasks);
     // A thread may still sit in a read of stdin; it goes with the process.
     runtime.shutdown_background();
     code
+}
+
+/// Logs to stderr, with the node's id before every line while the span is kept.
+fn log(id: wire::NodeId, level: tracing::Level) -> tracing::span::EnteredSpan {
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .init();
+    tracing::error_span!("node", id).entered()
 }

@@ -84,7 +84,8 @@ async fn run(id: NodeId) -> anyhow::Result<()> {
     let slots = Semaphore::new(settings::SLOTS);
     let node = Rc::new(Node { seed, links, slots, server, journal });
     if protected {
-        spawn_local(health::watch(node.clone()));
+        let checker = health::checker(&node)?;
+        spawn_local(health::watch(node.clone(), checker));
     }
     node.obey(commands, words).await
 }

@@ -61,6 +61,10 @@ pub(crate) const SETTLE_CHECK: Duration = Duration::from_millis(20);
 /// The longest that a node holds back because a peer asked it to: peers are not trusted with more.
 pub(crate) const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
+/// How long a health check may take, and how long its result counts.
+pub(crate) const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const HEALTH_TTL: Duration = Duration::from_secs(3);
+
 // ---- the supervisor ----
 
 /// How long nodes get to start, and to stop.

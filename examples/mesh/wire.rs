@@ -4,6 +4,7 @@
 //! before it is read, so that no peer decides how much memory is taken.
 
 use resil_core::error::WireError;
+use resil_core::health::HealthStatus;
 
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -140,17 +141,9 @@ pub(crate) enum BreakerState {
 /// The node's overall health, and why it is not better.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HealthSeen {
-    pub(crate) level: HealthLevel,
+    pub(crate) status: HealthStatus,
     pub(crate) reason: String,
     pub(crate) at: u64,
-}
-
-/// A health status, ordered from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum HealthLevel {
-    Healthy,
-    Degraded,
-    Unhealthy,
 }
 
 /// What a node counted since its start.

@@ -4,3 +4,4 @@
 //! and loop as long as it likes; it must be plain enough to be believed by reading it.
 
 pub mod oracle;
+pub mod vectors;

@@ -4,12 +4,14 @@
 
 mod backoff;
 mod circuit_breaker;
+mod conformance;
 mod errors;
 mod health;
 mod per_peer;
 mod rate_limit;
 mod rate_limit_laws;
 mod retry;
+mod retry_laws;
 mod seed_snippets;
 mod std_circuit_breaker;
 mod std_rate_limit;

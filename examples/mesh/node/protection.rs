@@ -46,6 +46,9 @@ fn classify(error: &PeerError) -> Classification {
 
 type Classifier = fn(&PeerError) -> Classification;
 
+/// The breaker of one peer.
+pub(super) type PeerBreaker = CircuitBreaker<Classifier>;
+
 /// The side that serves: a limit for each sender.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -96,7 +99,7 @@ impl Clock for ReadClock {
 #[derive(Debug)]
 pub(super) struct Guard {
     peer: NodeId,
-    breaker: Option<CircuitBreaker<Classifier>>,
+    breaker: Option<PeerBreaker>,
     /// The state that was last written down.
     seen: Cell<BreakerState>,
     request: RetryPolicy<Classifier>,
@@ -159,7 +162,7 @@ impl Guard {
     }
 
     /// The breaker, for the health check.
-    pub(super) fn breaker(&self) -> Option<CircuitBreaker<Classifier>> {
+    pub(super) fn breaker(&self) -> Option<PeerBreaker> {
         self.breaker.clone()
     }
 

@@ -4,12 +4,14 @@ use super::journal::Journal;
 use super::protection::Admission;
 use crate::settings;
 use crate::wire::{Admitted, Frames, Message, NodeId};
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -25,8 +27,7 @@ const OUTGOING: usize = 1024;
 pub(super) struct Server {
     admission: Admission,
     work: mpsc::Sender<Job>,
-    service_time: Cell<Duration>,
-    waiting: Cell<u32>,
+    workload: Arc<Workload>,
     hang_ups: RefCell<StdRng>,
     journal: Rc<Journal>,
 }
@@ -37,6 +38,37 @@ struct Job {
     id: u64,
     arrived: Instant,
     answer: mpsc::Sender<Message>,
+}
+
+/// What the worker has before it. A health check reads it from a task of its own.
+#[derive(Debug)]
+pub(super) struct Workload {
+    service_nanos: AtomicU64,
+    waiting: AtomicU32,
+}
+
+impl Workload {
+    /// How long a request that came now would wait.
+    pub(super) fn backlog(&self) -> Duration {
+        self.service_time().saturating_mul(self.waiting.load(Ordering::Relaxed))
+    }
+
+    fn service_time(&self) -> Duration {
+        Duration::from_nanos(self.service_nanos.load(Ordering::Relaxed))
+    }
+
+    fn set_service_time(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.service_nanos.store(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Default for Workload {
+    fn default() -> Self {
+        let workload = Self { service_nanos: AtomicU64::new(0), waiting: AtomicU32::new(0) };
+        workload.set_service_time(settings::SERVICE_TIME);
+        workload
+    }
 }
 
 impl Server {
@@ -51,8 +83,7 @@ impl Server {
         let server = Rc::new(Self {
             admission,
             work,
-            service_time: Cell::new(settings::SERVICE_TIME),
-            waiting: Cell::new(0),
+            workload: Arc::new(Workload::default()),
             hang_ups: RefCell::new(StdRng::seed_from_u64(seed)),
             journal,
         });
@@ -63,12 +94,12 @@ impl Server {
 
     /// Takes this long for each request from now on.
     pub(super) fn set_service_time(&self, time: Duration) {
-        self.service_time.set(time);
+        self.workload.set_service_time(time);
     }
 
-    /// How long a request that came now would wait.
-    pub(super) fn backlog(&self) -> Duration {
-        self.service_time.get().saturating_mul(self.waiting.get())
+    /// What the worker has before it.
+    pub(super) fn workload(&self) -> Arc<Workload> {
+        self.workload.clone()
     }
 
     async fn accept(self: Rc<Self>, listener: TcpListener) {
@@ -104,7 +135,7 @@ impl Server {
         match self.admission.admit(sender) {
             Ok(at) => {
                 self.journal.admitted(Admitted { sender, at: at.as_nanos() });
-                self.waiting.set(self.waiting.get() + 1);
+                self.workload.waiting.fetch_add(1, Ordering::Relaxed);
                 let job = Job { id, arrived: Instant::now(), answer: answers.clone() };
                 // The worker lives as long as the server.
                 let _ = self.work.send(job).await;
@@ -122,9 +153,9 @@ impl Server {
         let mut free_at = Instant::now();
         while let Some(job) = jobs.recv().await {
             // From the arrival, not from now: waking up late costs no capacity.
-            free_at = free_at.max(job.arrived) + self.service_time.get();
+            free_at = free_at.max(job.arrived) + self.workload.service_time();
             sleep_until(free_at).await;
-            self.waiting.set(self.waiting.get() - 1);
+            self.workload.waiting.fetch_sub(1, Ordering::Relaxed);
             self.journal.count(|counts| counts.served += 1);
             // Never waits: a peer that does not read its answers loses them.
             let _ = job.answer.try_send(Message::Reply { id: job.id, answer: Ok(()) });

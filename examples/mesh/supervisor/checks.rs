@@ -6,8 +6,10 @@ use super::run::LeftBehind;
 use super::schedule::Phase;
 use crate::cli::{Mode, Plan};
 use crate::settings;
-use crate::wire::{BreakerState, HealthLevel, Kind, NodeId};
+use crate::wire::{BreakerState, Kind, NodeId};
+use core::fmt;
 use core::time::Duration;
+use resil_core::health::HealthStatus;
 
 /// Something that has to hold, whether it did, and how it was seen.
 #[derive(Debug)]
@@ -15,6 +17,13 @@ pub(crate) struct Check {
     pub(crate) what: &'static str,
     pub(crate) passed: bool,
     pub(crate) figures: String,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, passed, figures } = self;
+        writeln!(f, "{}  {what}\n      {figures}", if *passed { "PASS" } else { "FAIL" })
+    }
 }
 
 /// Every check that applies to the runs that were made.
@@ -166,8 +175,8 @@ fn health_degrades_and_comes_back(record: &Record) -> Check {
     let (mut watchers, mut degraded) = (0, 0);
     for life in watching(record, killed) {
         watchers += 1;
-        let worse = |(at, level)| at > from && at < to && level > HealthLevel::Healthy;
-        if level_at(life, from) > Some(HealthLevel::Healthy) || life.health().any(worse) {
+        let worse = |(at, status)| at > from && at < to && status > HealthStatus::Healthy;
+        if status_at(life, from) > Some(HealthStatus::Healthy) || life.health().any(worse) {
             degraded += 1;
         } else {
             problems.push(format!("; node {} did not notice", life.node));
@@ -176,8 +185,8 @@ fn health_degrades_and_comes_back(record: &Record) -> Check {
     let (mut well, mut all) = (0, 0);
     for life in record.survivors() {
         all += 1;
-        let better = |(at, level)| at >= over && level == HealthLevel::Healthy;
-        if level_at(life, over) == Some(HealthLevel::Healthy) || life.health().any(better) {
+        let better = |(at, status)| at >= over && status == HealthStatus::Healthy;
+        if status_at(life, over) == Some(HealthStatus::Healthy) || life.health().any(better) {
             well += 1;
         } else {
             problems.push(format!("; node {} did not come back", life.node));
@@ -191,9 +200,9 @@ fn health_degrades_and_comes_back(record: &Record) -> Check {
     Check { what: "health went degraded and came back", passed, figures }
 }
 
-/// The level that a node had at `at`.
-fn level_at(life: &Life, at: Duration) -> Option<HealthLevel> {
-    life.health().take_while(|&(seen, _)| seen <= at).last().map(|(_, level)| level)
+/// The status that a node had at `at`.
+fn status_at(life: &Life, at: Duration) -> Option<HealthStatus> {
+    life.health().take_while(|&(seen, _)| seen <= at).last().map(|(_, status)| status)
 }
 
 /// The limiter refused, a breaker opened, a retry was made and rescued, health changed.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use tokio_util::codec::{FramedRead, FramedWrite};
+use tracing::Level;
 
 /// A word from a process, or the end of its words.
 #[derive(Debug)]
@@ -36,11 +37,15 @@ impl Process {
     pub(crate) fn start(
         node: NodeId,
         life: usize,
+        log: Option<Level>,
         ears: mpsc::UnboundedSender<Heard>,
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where is this program?")?;
         let mut command = tokio::process::Command::new(program);
         command.arg("node").arg(node.to_string());
+        if let Some(level) = log {
+            command.arg("--log").arg(level.as_str());
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         // A group of its own: Ctrl-C in the terminal reaches the supervisor, which stops the nodes.
         #[cfg(unix)]

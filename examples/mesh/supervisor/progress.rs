@@ -1,11 +1,13 @@
 //! How it goes, while it goes: a bar on a terminal, plain lines elsewhere.
 
 use super::record::Record;
+use super::say;
 use super::schedule::{Phase, Schedule};
 use crate::cli::Mode;
-use crate::wire::{End, HealthLevel, Kind};
+use crate::wire::{End, Kind};
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use resil_core::health::HealthStatus;
 use std::io::IsTerminal;
 
 /// Where progress is shown.
@@ -63,7 +65,7 @@ impl Progress {
     fn line(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => println!("{line}"),
+            None => say(line),
         }
     }
 }
@@ -102,11 +104,11 @@ impl Second {
         }
         for life in record.survivors() {
             second.open += life.neighbours.iter().filter(|&&peer| life.is_open(peer)).count();
-            let level = life.health.last().map(|seen| seen.level);
+            let level = life.health.last().map(|seen| seen.status);
             match level {
-                Some(HealthLevel::Healthy) => second.health[0] += 1,
-                Some(HealthLevel::Degraded) => second.health[1] += 1,
-                Some(HealthLevel::Unhealthy) => second.health[2] += 1,
+                Some(HealthStatus::Healthy) => second.health[0] += 1,
+                Some(HealthStatus::Degraded) => second.health[1] += 1,
+                Some(HealthStatus::Unhealthy) => second.health[2] += 1,
                 None => {}
             }
         }

@@ -3,10 +3,10 @@
 use super::schedule::{Phase, Schedule};
 use crate::cli::Mode;
 use crate::wire::{
-    Admitted, BreakerMoved, BreakerState, Counts, End, Ended, HealthLevel, HealthSeen, Kind,
-    NodeId, Report,
+    Admitted, BreakerMoved, BreakerState, Counts, End, Ended, HealthSeen, Kind, NodeId, Report,
 };
 use core::time::Duration;
+use resil_core::health::HealthStatus;
 
 /// One run.
 #[derive(Debug)]
@@ -85,8 +85,8 @@ impl Life {
     }
 
     /// How its health changed, and when.
-    pub(crate) fn health(&self) -> impl Iterator<Item = (Duration, HealthLevel)> {
-        self.health.iter().map(|seen| (self.run_time(seen.at), seen.level))
+    pub(crate) fn health(&self) -> impl Iterator<Item = (Duration, HealthStatus)> {
+        self.health.iter().map(|seen| (self.run_time(seen.at), seen.status))
     }
 }
 

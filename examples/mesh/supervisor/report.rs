@@ -4,30 +4,33 @@ use super::checks::Check;
 use super::record::{Record, Tally};
 use super::schedule::Phase;
 use super::timeline;
-use crate::wire::{Counts, Kind};
+use crate::wire::{Counts, End, Kind};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, LineStyle, Table};
 use core::time::Duration;
+use resil_core::ErrorCode;
+use std::collections::BTreeMap;
 
-/// Prints everything.
-pub(crate) fn print(records: &[Record], checks: &[Check]) {
-    println!(
-        "\nPHASES: the requests that nodes ask of each other at random, by when they were issued;"
-    );
-    println!("wasted are attempts that went out and brought neither a result nor an answer");
-    println!("{}", phases(records));
-    println!("\nIN ALL");
-    println!("{}", sums(records));
-    println!("\nOVER TIME");
-    print!("{}", timeline::over_time(records));
-    println!(
-        "\nBREAKERS that moved: node -> peer, when (s), to what; ~n: n failed probes in between"
-    );
-    print!("{}", timeline::breakers(records));
-    println!("\nCHECKS");
-    for Check { what, passed, figures } in checks {
-        println!("{}  {what}\n      {figures}", if *passed { "PASS" } else { "FAIL" });
+/// The whole report.
+pub(crate) fn report(records: &[Record], checks: &[Check]) -> String {
+    let mut sections = vec![
+        format!(
+            "PHASES: the requests that nodes ask of each other at random, by when they were issued;\n\
+             wasted are attempts that went out and brought neither a result nor an answer\n{}",
+            phases(records)
+        ),
+        format!("REFUSED AND FAILED, by the code of the error\n{}", codes(records)),
+        format!("IN ALL\n{}", sums(records)),
+        format!("OVER TIME\n{}", timeline::over_time(records)),
+    ];
+    let breakers = timeline::breakers(records);
+    if !breakers.is_empty() {
+        sections.push(format!(
+            "BREAKERS that moved: node -> peer, when (s), to what; ~n: n failed probes in between\n{breakers}"
+        ));
     }
+    sections.push(format!("CHECKS\n{}", checks.iter().map(Check::to_string).collect::<String>()));
+    sections.iter().map(|section| format!("\n{}\n", section.trim_end())).collect()
 }
 
 fn table(header: &[&str], text_columns: usize) -> Table {
@@ -79,6 +82,31 @@ fn row(record: &Record, tally: &Tally, over: Duration) -> Vec<String> {
         millis(tally.within(50)),
         millis(tally.within(99)),
     ]
+}
+
+/// How often orderly requests ended with each code.
+fn codes(records: &[Record]) -> Table {
+    let mut header = vec![""];
+    header.extend(records.iter().map(|record| record.mode.name()));
+    let mut table = table(&header, 1);
+    table.style_mut().row_separator = LineStyle::none();
+    let mut counts: BTreeMap<(&str, u16), Vec<u64>> = BTreeMap::new();
+    for (run, record) in records.iter().enumerate() {
+        for (_, ended) in record.requests().filter(|(_, ended)| ended.kind == Kind::Orderly) {
+            let key = match ended.end {
+                End::Ok => continue,
+                End::Refused(code) => ("refused", code),
+                End::Failed(code) => ("failed", code),
+            };
+            counts.entry(key).or_insert_with(|| vec![0; records.len()])[run] += 1;
+        }
+    }
+    for ((how, number), counts) in counts.iter().rev() {
+        let name = ErrorCode::from_number(*number).map_or("?", ErrorCode::name);
+        let counts = counts.iter().map(u64::to_string);
+        table.add_row(core::iter::once(format!("{how}: {number} {name}")).chain(counts));
+    }
+    table
 }
 
 fn sums(records: &[Record]) -> Table {

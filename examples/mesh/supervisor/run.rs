@@ -12,10 +12,12 @@ use core::time::Duration;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until, timeout_at};
+use tracing::Level;
 
 /// All processes that were ever started, so that none is forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mesh {
+    log: Option<Level>,
     alive: HashMap<NodeId, Process>,
     pids: Vec<u32>,
 }
@@ -34,6 +36,11 @@ struct Run<'a> {
 }
 
 impl Mesh {
+    /// Nothing started yet; the nodes will log at this level.
+    pub(crate) fn new(log: Option<Level>) -> Self {
+        Self { log, alive: HashMap::new(), pids: Vec::new() }
+    }
+
     /// Takes a new set of nodes through the schedule.
     pub(crate) async fn run(
         &mut self,
@@ -102,7 +109,7 @@ impl Run<'_> {
     }
 
     fn spawn(&mut self, node: NodeId) -> anyhow::Result<()> {
-        let process = Process::start(node, self.started, self.mouth.clone())?;
+        let process = Process::start(node, self.started, self.mesh.log, self.mouth.clone())?;
         self.started += 1;
         self.mesh.pids.push(process.pid);
         self.mesh.alive.insert(node, process);

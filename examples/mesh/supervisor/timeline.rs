@@ -2,8 +2,9 @@
 
 use super::record::{Life, Record};
 use super::schedule::Phase;
-use crate::wire::{BreakerState, End, Ended, HealthLevel, Kind, NodeId};
+use crate::wire::{BreakerState, End, Ended, Kind, NodeId};
 use core::time::Duration;
+use resil_core::health::HealthStatus;
 
 /// Columns of everything that is shown over time.
 const COLUMNS: u32 = 64;
@@ -71,9 +72,10 @@ fn healths(record: &Record, slice: Duration) -> String {
     nodes.dedup();
     let mut text = String::new();
     for &node in &nodes {
-        let levels: String =
+        let statuses: String =
             (0..COLUMNS).map(|column| health(record, node, slice, column)).collect();
-        text += &line(&format!("health of node {node}"), &levels, role(record, node));
+        let remark = format!("{}{}", role(record, node), worst(record, node));
+        text += &line(&format!("health of node {node}"), &statuses, &remark);
     }
     if !nodes.is_empty() {
         text += &line("", ". healthy   d degraded   U unhealthy   x not there", "");
@@ -90,22 +92,29 @@ fn health(record: &Record, node: NodeId, slice: Duration, column: u32) -> char {
     let Some(life) = record.lives.iter().rfind(there) else { return 'x' };
     let before = life.health().take_while(|&(at, _)| at <= from).last();
     let within = life.health().filter(|&(at, _)| at > from && at < to);
-    match before.into_iter().chain(within).map(|(_, level)| level).max() {
+    match before.into_iter().chain(within).map(|(_, status)| status).max() {
         None => ' ',
-        Some(HealthLevel::Healthy) => '.',
-        Some(HealthLevel::Degraded) => 'd',
-        Some(HealthLevel::Unhealthy) => 'U',
+        Some(HealthStatus::Healthy) => '.',
+        Some(HealthStatus::Degraded) => 'd',
+        Some(HealthStatus::Unhealthy) => 'U',
     }
 }
 
 fn role(record: &Record, node: NodeId) -> &'static str {
     let schedule = &record.schedule;
     match node {
-        _ if node == schedule.flooder => "floods",
-        _ if node == schedule.killed => "is killed",
-        _ if node == schedule.slow => "is slow",
+        _ if node == schedule.flooder => "(floods) ",
+        _ if node == schedule.killed => "(is killed) ",
+        _ if node == schedule.slow => "(is slow) ",
         _ => "",
     }
+}
+
+/// What `node` said when it was at its worst, if it ever was unwell.
+fn worst(record: &Record, node: NodeId) -> &str {
+    let said = record.lives.iter().filter(|life| life.node == node).flat_map(|life| &life.health);
+    let unwell = said.filter(|seen| seen.status > HealthStatus::Healthy);
+    unwell.max_by_key(|seen| seen.status).map_or("", |seen| &seen.reason)
 }
 
 /// What each breaker did, a line for each that moved.
