@@ -1,4 +1,4 @@
-//! Retry: the rows of SPEC §1.2 and §3, and the pitfalls, by name.
+//! Retry: what is promised, one by one, and the pitfalls, by name.
 
 use core::error::Error;
 use core::fmt;
