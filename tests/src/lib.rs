@@ -5,3 +5,12 @@
 
 pub mod oracle;
 pub mod vectors;
+
+/// The READMEs, whose examples run as tests.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../README.md")]
+    struct Root;
+    #[doc = include_str!("../../resil-core/README.md")]
+    struct Core;
+}

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use core::time::Duration;
 use std::collections::HashMap;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval_at, sleep_until, timeout_at};
+use tokio::time::{Instant, Interval, interval_at, sleep_until, timeout_at};
 use tracing::Level;
 
 /// All processes that were ever started, so that none is forgotten.
@@ -54,10 +54,11 @@ impl Mesh {
         let (began, ports) = (Instant::now(), HashMap::new());
         let mut run = Run { mesh: self, plan, record, began, started: 0, mouth, ears, ports };
         run.start().await?;
+        let mut every = interval_at(run.began + settings::SHOW_EVERY, settings::SHOW_EVERY);
         for phase in Phase::ALL {
             progress.enter(phase);
             run.enter(phase).await?;
-            run.listen_until(schedule.span(phase).1, progress).await?;
+            run.listen_until(schedule.span(phase).1, &mut every, progress).await?;
         }
         run.stop().await?;
         Ok(run.record)
@@ -65,9 +66,10 @@ impl Mesh {
 
     /// Kills what is still there and reaps it.
     pub(crate) async fn kill_all(&mut self) {
-        for (_, mut process) in self.alive.drain() {
+        for process in self.alive.values_mut() {
             process.kill().await;
         }
+        self.alive.clear();
     }
 
     /// Says how many of the processes that were ever started still exist.
@@ -169,9 +171,10 @@ impl Run<'_> {
     }
 
     async fn kill(&mut self, node: NodeId) {
-        if let Some(mut process) = self.mesh.alive.remove(&node) {
+        if let Some(process) = self.mesh.alive.get_mut(&node) {
             process.kill().await;
         }
+        self.mesh.alive.remove(&node);
         let now = self.began.elapsed();
         self.record.lives.iter_mut().filter(|life| life.node == node).for_each(|life| {
             life.killed = Some(now);
@@ -189,14 +192,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Notes what the nodes say until `end`, and shows once a second how it goes.
-    async fn listen_until(&mut self, end: Duration, progress: &Progress) -> anyhow::Result<()> {
+    /// Notes what the nodes say until `end`, and shows `every` so often how it goes.
+    async fn listen_until(
+        &mut self,
+        end: Duration,
+        every: &mut Interval,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
         let end = self.began + end;
-        let mut every = interval_at(Instant::now() + settings::SHOW_EVERY, settings::SHOW_EVERY);
         loop {
             tokio::select! {
-                () = sleep_until(end) => return Ok(()),
+                biased;
                 _ = every.tick() => progress.show(&self.record, self.began.elapsed()),
+                () = sleep_until(end) => return Ok(()),
                 Some(Heard { life, node, word, .. }) = self.ears.recv() => self.note(life, node, word)?,
             }
         }
@@ -214,9 +222,10 @@ impl Run<'_> {
             let Heard { life, node, word, .. } = heard.context("nobody speaks")?;
             self.note(life, node, word)?;
         }
-        for (_, mut process) in self.mesh.alive.drain() {
+        for process in self.mesh.alive.values_mut() {
             process.ended(settings::STOP_WITHIN).await?;
         }
+        self.mesh.alive.clear();
         Ok(())
     }
 

@@ -259,18 +259,23 @@ impl TokenBucket {
             return Step { outcome: Err(BucketRefusal::Short(u64::MAX)), store: None };
         }
         let units = self.units(now.as_nanos());
-        let missing = state.0.saturating_sub(units);
-        if missing <= room {
+        let latest = units.wrapping_add(room); // up to the horizon a full bucket fits
+        if state.0 <= latest {
+            let from = if state.0 > units { state.0 } else { units };
             let charge = BucketCharge { cost, until: units.wrapping_add(cost) };
-            let store = BucketState(units.wrapping_add(missing).wrapping_add(cost));
-            return Step { outcome: Ok(charge), store: Some(store) };
+            return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
         }
-        if missing > self.full.wrapping_mul(2) {
-            // As if the bucket had been emptied now.
-            let store = Some(BucketState(units.wrapping_add(self.full)));
-            return Step { outcome: Err(BucketRefusal::Short(units.wrapping_add(cost))), store };
+        if state.0.wrapping_sub(latest) > self.full.wrapping_add(cost) {
+            return self.step_after_clock_went_back(units, cost);
         }
         Step { outcome: Err(BucketRefusal::Short(state.0.wrapping_sub(room))), store: None }
+    }
+
+    /// A refusal by a bucket that would be full more than two refills from now: it is empty instead.
+    #[cold]
+    const fn step_after_clock_went_back(&self, units: u64, cost: u64) -> Step {
+        let store = Some(BucketState(units.wrapping_add(self.full)));
+        Step { outcome: Err(BucketRefusal::Short(units.wrapping_add(cost))), store }
     }
 
     /// A refusal of this bucket with the time to come back.

@@ -22,9 +22,9 @@ pub fn refused(rejected: Rejected, start: Instant) -> String {
 pub trait Breaker {
     /// Asks, and keeps the permit under `name`.
     fn ask(&mut self, name: &str) -> Result<(), Rejected>;
-    /// Tells the permit called `name` back.
-    fn tell(&mut self, name: &str, outcome: Outcome) -> Recorded;
-    /// Drops the permit called `name`.
+    /// Tells the permit called `name` back; `None` where there is none.
+    fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded>;
+    /// Drops the permit called `name`, if there is one.
     fn abandon(&mut self, name: &str);
     /// The state.
     fn state(&self) -> State;
@@ -75,10 +75,11 @@ pub fn breaker(breaker: &mut impl Breaker, event: &[&str], start: Instant) -> St
         _ => panic!("a breaker knows no event {event:?}"),
     };
     match breaker.tell(event[1], outcome) {
-        Recorded::Counted => "counted".to_owned(),
-        Recorded::Released => "released".to_owned(),
-        Recorded::Stale => "stale".to_owned(),
-        Recorded::Transition(transition) => transition.to_string(),
+        None => "nothing to tell".to_owned(),
+        Some(Recorded::Counted) => "counted".to_owned(),
+        Some(Recorded::Released) => "released".to_owned(),
+        Some(Recorded::Stale) => "stale".to_owned(),
+        Some(Recorded::Transition(transition)) => transition.to_string(),
     }
 }
 
@@ -97,7 +98,7 @@ pub trait Limiter {
     fn ask(&mut self, name: &str, cost: u32) -> Result<(), Rejected>;
     /// What asking would give.
     fn peek(&self, cost: u32) -> Result<(), Rejected>;
-    /// Gives the charge called `name` back.
+    /// Gives the charge called `name` back, if there is one.
     fn refund(&mut self, name: &str);
     /// The largest cost that passes.
     fn available(&self) -> u32;

@@ -38,8 +38,8 @@ impl<M, T> Direct<M, T> {
         assert!(self.held.insert(name.to_owned(), lent).is_none(), "{name} is taken");
     }
 
-    fn take(&mut self, name: &str) -> T {
-        self.held.remove(name).unwrap_or_else(|| panic!("{name} was not lent"))
+    fn take(&mut self, name: &str) -> Option<T> {
+        self.held.remove(name)
     }
 }
 
@@ -69,9 +69,9 @@ impl machines::Breaker for Direct<CircuitBreaker, Permit> {
         Ok(())
     }
 
-    fn tell(&mut self, name: &str, outcome: Outcome) -> Recorded {
-        let permit = self.take(name);
-        self.machine.record(permit, outcome, no_entropy, self.clock.now())
+    fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded> {
+        let permit = self.take(name)?;
+        Some(self.machine.record(permit, outcome, no_entropy, self.clock.now()))
     }
 
     fn abandon(&mut self, name: &str) {
@@ -137,8 +137,9 @@ impl<L: Limit> machines::Limiter for Direct<Limiter<L>, Charge<L::Charge>> {
     }
 
     fn refund(&mut self, name: &str) {
-        let charge = self.take(name);
-        self.machine.refund(charge, self.clock.now());
+        if let Some(charge) = self.take(name) {
+            self.machine.refund(charge, self.clock.now());
+        }
     }
 
     fn available(&self) -> u32 {
@@ -250,7 +251,7 @@ impl machines::Health for Direct<HealthRegistry<String>, CheckId> {
     }
 
     fn unregister(&mut self, name: &str) {
-        let id = self.take(name);
+        let id = self.take(name).unwrap();
         self.machine.unregister(id).unwrap();
     }
 

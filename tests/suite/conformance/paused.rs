@@ -2,18 +2,24 @@
 
 use super::ORIGIN;
 use core::cell::RefCell;
+use core::time::Duration;
 use resil_core::circuit_breaker::{Recorded, State};
+use resil_core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe};
 use resil_core::outcome::{Classification, Rejected, RetryAt};
 use resil_core::rate_limit::{Limit, RateLimit, StrictBucket, TokenBucket};
 use resil_core::{Clock, Instant, Outcome, ResilienceError};
 use resil_std::circuit_breaker::{CircuitBreaker, Guard};
 use resil_std::clock::SystemClock;
+use resil_std::health::{Check, HealthChecker};
 use resil_std::rate_limit::{PeerCharge, RateLimiter};
 use resil_std::retry::Retry;
 use resil_tests::vectors::attempts::Attempts;
-use resil_tests::vectors::policies::{BreakerPolicy, LimitKind, LimitPolicy, RetrySettings};
+use resil_tests::vectors::policies::{
+    BreakerPolicy, LimitKind, LimitPolicy, NoPolicy, RetrySettings,
+};
 use resil_tests::vectors::{Engine, Script, machines, replay};
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use tokio::runtime::{Builder, Runtime};
 
 /// An adapter's machine inside a runtime whose time stands still.
@@ -45,8 +51,8 @@ impl<M, T> Paused<M, T> {
         assert_eq!(self.clock(), instant);
     }
 
-    fn take(&mut self, name: &str) -> T {
-        self.held.remove(name).unwrap_or_else(|| panic!("{name} was not lent"))
+    fn take(&mut self, name: &str) -> Option<T> {
+        self.held.remove(name)
     }
 }
 
@@ -77,13 +83,13 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
         Ok(())
     }
 
-    fn tell(&mut self, name: &str, outcome: Outcome) -> Recorded {
-        let guard = self.take(name);
+    fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded> {
+        let guard = self.take(name)?;
         let _inside = self.runtime.enter();
         match outcome {
-            Outcome::Success => guard.success(),
-            Outcome::Failure(class) => guard.failure(class),
-            Outcome::Ignored => guard.ignore(),
+            Outcome::Success => Some(guard.success()),
+            Outcome::Failure(class) => Some(guard.failure(class)),
+            Outcome::Ignored => Some(guard.ignore()),
             Outcome::Abandoned => panic!("a guard is abandoned by dropping it"),
         }
     }
@@ -165,9 +171,10 @@ impl<L: Limit> machines::Limiter for Paused<Limiter<L>, PeerCharge<L::Charge>> {
     }
 
     fn refund(&mut self, name: &str) {
-        let charge = self.take(name);
         let _inside = self.runtime.enter();
-        self.machine.refund(charge);
+        if let Some(charge) = self.held.remove(name) {
+            self.machine.refund(charge);
+        }
     }
 
     fn available(&self) -> u32 {
@@ -193,4 +200,59 @@ pub(super) fn retry(script: &Script<RetrySettings>) -> String {
         let result = Retry::new(&policy, "scripted").call_guarded(operation).await;
         attempts.into_inner().finish(&result)
     })
+}
+
+/// What a check finds when it is run.
+type Finding = Arc<Mutex<HealthStatus>>;
+
+pub(super) fn health(script: &Script<NoPolicy>) -> String {
+    replay(script, &mut Paused::<_, Finding>::new(HealthChecker::new()))
+}
+
+impl Engine for Paused<HealthChecker, Finding> {
+    fn now(&self) -> Instant {
+        self.clock()
+    }
+
+    fn move_to(&mut self, instant: Instant) {
+        self.set(instant);
+    }
+
+    fn apply(&mut self, event: &[&str], _: Instant) -> String {
+        machines::health(self, event)
+    }
+}
+
+impl machines::Health for Paused<HealthChecker, Finding> {
+    fn register(&mut self, name: &str, ttl: Duration) {
+        let finding = Finding::new(Mutex::new(HealthStatus::Healthy));
+        self.held.insert(name.to_owned(), Arc::clone(&finding));
+        let check = Check::new(name, move || {
+            let status = *finding.lock().unwrap();
+            async move { HealthCheckResult::new(status, "") }
+        });
+        let _inside = self.runtime.enter();
+        self.machine.register(check.ttl(ttl)).unwrap();
+    }
+
+    fn unregister(&mut self, name: &str) {
+        assert!(self.take(name).is_some());
+        let _inside = self.runtime.enter();
+        assert!(self.machine.unregister(name));
+    }
+
+    fn record(&mut self, name: &str, status: HealthStatus) {
+        *self.held[name].lock().unwrap() = status;
+        self.runtime.block_on(self.machine.check(name)).unwrap();
+    }
+
+    fn check(&self, name: &str) -> CheckStatus {
+        let _inside = self.runtime.enter();
+        self.machine.report().check(name).unwrap().status
+    }
+
+    fn status(&self, probe: Probe) -> HealthStatus {
+        let _inside = self.runtime.enter();
+        self.machine.status(probe)
+    }
 }

@@ -13,6 +13,7 @@ use negatives as _;
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
+use resil_core::health::{HealthCheckResult, HealthRegistry, Probe};
 use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
@@ -29,6 +30,7 @@ const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
     loop {
+        health();
         time_passes();
         outcomes();
         retry(&black_box(RetryPolicy::DEFAULT));
@@ -166,6 +168,19 @@ fn peers<L: Limit>(limit: L) {
     black_box(table.remove_limit(&id, any_now()));
     black_box(table.reset(&id));
     table.reset_all();
+}
+
+fn health() {
+    let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
+    let Ok(id) = registry.register(black_box("peers"), any_duration(), any_now()) else { return };
+    let result = HealthCheckResult::degraded(black_box("1 of 3"));
+    black_box(registry.record(black_box(id), black_box(result), any_now()).is_ok());
+    black_box(registry.check(black_box(id), any_now()).is_ok());
+    black_box(registry.overall(any_now()));
+    black_box(registry.status(black_box(Probe::Liveness), any_now()));
+    black_box(registry.next_deadline(any_now()));
+    black_box(registry.len());
+    black_box(registry.unregister(black_box(id)).is_ok());
 }
 
 fn refused(rejected: Rejected) {
