@@ -377,7 +377,11 @@ impl Limit for TokenBucket {
         let (from, to) = (old.token.trailing_zeros(), self.token.trailing_zeros());
         let missing = match to.checked_sub(from) {
             Some(finer) => missing.wrapping_shl(finer),
-            None => missing.div_ceil(1_u128.wrapping_shl(from.saturating_sub(to))),
+            None => {
+                let coarser = from.saturating_sub(to);
+                let cut = 1_u128.wrapping_shl(coarser).saturating_sub(1);
+                missing.saturating_add(cut).wrapping_shr(coarser)
+            }
         };
         if missing == 0 {
             return Self::FRESH;

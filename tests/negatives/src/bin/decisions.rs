@@ -140,6 +140,7 @@ fn limit<L: Limit>(limit: &L) {
     black_box(limit.is_fresh(&state, any_now()));
     black_box(limit.next_deadline(&state, any_now()));
     black_box(limit.inherit(limit, &state, any_now()));
+    limit.reanchor(&mut state, any_now());
 
     let mut limiter = Limiter::from_parts(limit, black_box(L::FRESH));
     if let Ok(charge) = black_box(limiter.try_acquire(black_box(1), any_now())) {
