@@ -14,6 +14,7 @@ mod retry;
 mod retry_laws;
 mod seed_snippets;
 mod std_circuit_breaker;
+mod std_health;
 mod std_rate_limit;
 mod std_retry;
 mod std_tracing;
