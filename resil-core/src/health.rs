@@ -26,8 +26,9 @@
 //! # Time that steps back
 //!
 //! A result from the future proves nothing: its check is unknown until any check is recorded or
-//! registered, which moves every instant from the future back to its own `now`. So a step makes no
-//! result count for more than one time to live longer.
+//! registered, which moves every instant from the future back to its own `now`. From then on such a
+//! result counts for one time to live at most; one that was seen to have outlived its time by then
+//! never counts again.
 //!
 //! # Defaults
 //!

@@ -164,7 +164,7 @@ fn run<L: Limit + Clone>(limit: &L, quota: Quota, ops: &[Op], start: u64) -> Log
         let fits = limiter.available(at(time.now));
         assert!(limiter.peek(fits, at(time.now)).is_ok());
         assert!(limiter.peek(fits.saturating_add(1), at(time.now)).is_err());
-        let mut state = limiter.snapshot().clone();
+        let mut state = limiter.as_state().clone();
         if time.steps_back > 0 {
             // Until it has been asked, a limit cannot know that the clock was set back.
             let _ = limit.try_acquire(&mut state, limit.capacity(), at(time.now));

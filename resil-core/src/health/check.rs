@@ -11,26 +11,52 @@ pub(super) struct Check<Name> {
     pub(super) name: Name,
     ttl_nanos: u64,
     registered: Instant,
-    pub(super) result: Option<HealthCheckResult>,
+    /// The result was seen to have outlived its time: no step back revives it.
+    outlived: bool,
+    result: Option<HealthCheckResult>,
 }
 
 impl<Name> Check<Name> {
     pub(super) const fn new(name: Name, ttl: Duration, now: Instant) -> Self {
-        Self { name, ttl_nanos: saturating_nanos(ttl), registered: now, result: None }
+        Self {
+            name,
+            ttl_nanos: saturating_nanos(ttl),
+            registered: now,
+            outlived: false,
+            result: None,
+        }
     }
 
-    /// After a step back: no stored instant is later than `now`.
+    /// Stores what the check found at `now`.
+    pub(super) fn record(&mut self, mut result: HealthCheckResult, now: Instant) {
+        result.stamp(now);
+        self.result = Some(result);
+        self.outlived = false;
+    }
+
+    /// Keeps what a later step back must not undo, and undoes what an earlier one has done: no
+    /// stored instant is later than `now`.
     pub(super) fn settle(&mut self, now: Instant) {
         self.registered = self.registered.min(now);
-        if let Some(result) = &mut self.result {
-            result.settle(now);
+        let Some(result) = &mut self.result else { return };
+        let Some(recorded) = result.timestamp() else { return };
+        if recorded.plus_nanos(self.ttl_nanos).is_reached(now) {
+            self.outlived = true;
         }
+        result.stamp(recorded.min(now));
+    }
+
+    /// The last result, however old it is.
+    pub(super) const fn last_result(&self) -> Option<&HealthCheckResult> {
+        self.result.as_ref()
     }
 
     /// The one place where it is decided whether a result counts.
     pub(super) fn status(&self, now: Instant) -> CheckStatus {
         match (&self.result, self.recorded()) {
-            (Some(result), Some(recorded)) if within(recorded, self.ttl_nanos, now) => {
+            (Some(result), Some(recorded))
+                if !self.outlived && within(recorded, self.ttl_nanos, now) =>
+            {
                 result.status().into()
             }
             _ => CheckStatus::Unknown,
@@ -64,7 +90,8 @@ impl<Name> Check<Name> {
 
     /// The first instant after `now` at which the status, or what it counts as, changes by itself.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let result = self.recorded().and_then(|recorded| edge(recorded, self.ttl_nanos, now));
+        let counts = self.recorded().filter(|_| !self.outlived);
+        let result = counts.and_then(|recorded| edge(recorded, self.ttl_nanos, now));
         match self.status(now) {
             CheckStatus::Known(_) => result,
             CheckStatus::Unknown => earliest(result, edge(self.registered, self.ttl_nanos, now)),

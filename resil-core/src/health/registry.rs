@@ -9,7 +9,7 @@ use core::time::Duration;
 
 /// Up to `N` checks by name, with the last result of each.
 ///
-/// It takes 296 bytes a check on 64-bit targets and 264 on 32-bit ones, most of them details and
+/// It takes 304 bytes a check on 64-bit targets and 272 on 32-bit ones, most of them details and
 /// message. Every call takes at most one pass over the `N` slots.
 ///
 /// ```
@@ -52,7 +52,7 @@ struct Slot<Name> {
     check: Option<Check<Name>>,
 }
 
-const _: () = assert!(size_of::<Slot<&str>>() <= 232 + 4 * size_of::<&str>());
+const _: () = assert!(size_of::<Slot<&str>>() <= 240 + 4 * size_of::<&str>());
 
 /// Addresses one registered check of the registry that returned it, for as long as it is registered.
 ///
@@ -156,19 +156,18 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
     pub fn record(
         &mut self,
         id: CheckId,
-        mut result: HealthCheckResult,
+        result: HealthCheckResult,
         now: Instant,
     ) -> Result<CheckStatus, UnknownCheck> {
-        result.stamp(now);
         let slot = self.slots.get_mut(id.slot).filter(|slot| slot.generation == id.generation);
         let check = slot.and_then(|slot| slot.check.as_mut()).ok_or(UnknownCheck)?;
         let before = check.status(now);
-        check.result = Some(result);
+        check.record(result, now);
         self.settle(now);
         Ok(before)
     }
 
-    /// After a step back, no stored instant is later than `now`.
+    /// Makes every check ready for a clock that steps back, or that has.
     fn settle(&mut self, now: Instant) {
         self.started = self.started.min(now);
         for check in self.slots.iter_mut().filter_map(|slot| slot.check.as_mut()) {
@@ -223,8 +222,8 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         self.checks().next().is_none()
     }
 
-    /// The first instant after `now` at which a status changes by itself: a result outlives its time
-    /// to live, or an unknown check begins to count for liveness.
+    /// The first instant after `now` at which a check changes by itself: its result outlives its time
+    /// to live, or, unknown, it begins to count for liveness. A worse check may hide the change.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         self.checks().map(|check| check.next_deadline(now)).fold(None, earliest)
@@ -406,15 +405,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_steps_back_keeps_no_result_fresh_for_longer_than_one_ttl() {
+    fn a_result_from_the_future_proves_nothing_until_a_record_settles_it() {
         let (mut health, id) = one();
         let other = health.register("other", TTL, at(100)).unwrap();
         health.record(id, ok(), at(105)).unwrap();
-        // Back by an hour and more than there is: nothing from the future counts.
         assert_eq!(health.check(id, at(1)), Ok(CheckStatus::Unknown));
         assert_eq!(health.status(Probe::Liveness, at(1)), Unhealthy);
         assert_eq!(health.uptime(at(1)), Duration::ZERO);
-        // The next result settles everything: from here on one time to live.
         health.record(other, ok(), at(2)).unwrap();
         assert_eq!(health.check(id, at(2)), Ok(CheckStatus::Known(Healthy)));
         assert_eq!(health.check(id, at(11)), Ok(CheckStatus::Known(Healthy)));
@@ -425,6 +422,21 @@ mod tests {
             "not even when it would be"
         );
         assert_eq!(health.next_deadline(at(2)), Some(at(12)));
+    }
+
+    #[test]
+    fn a_step_back_revives_no_result_that_had_outlived_its_time_pitfall_113() {
+        let (mut health, hung) = one();
+        let other = health.register("other", TTL, at(100)).unwrap();
+        health.record(hung, ok(), at(105)).unwrap();
+        health.record(other, ok(), at(115)).unwrap();
+        for back in [at(106), at(105), at(1)] {
+            assert_eq!(health.check(hung, back), Ok(CheckStatus::Unknown));
+            health.record(other, ok(), back).unwrap();
+            assert_eq!(health.check(hung, back), Ok(CheckStatus::Unknown));
+        }
+        health.record(hung, ok(), at(2)).unwrap();
+        assert_eq!(health.check(hung, at(2)), Ok(CheckStatus::Known(Healthy)), "its own next does");
     }
 
     #[test]

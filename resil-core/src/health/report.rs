@@ -66,7 +66,7 @@ impl<'a, Name, const N: usize> HealthReport<'a, Name, N> {
     }
 
     /// Every check, unknown ones included.
-    pub fn checks(&self) -> impl Iterator<Item = CheckReport<'a, Name>> {
+    pub fn checks(&self) -> impl Iterator<Item = CheckReport<'a, Name>> + use<'a, Name, N> {
         let now = self.now;
         self.registry.checks().map(move |check| CheckReport { check, now })
     }
@@ -111,7 +111,7 @@ impl<'a, Name> CheckReport<'a, Name> {
     /// Its last result, however old that is.
     #[must_use]
     pub const fn last_result(&self) -> Option<&'a HealthCheckResult> {
-        self.check.result.as_ref()
+        self.check.last_result()
     }
 
     /// The time since its last result was recorded.

@@ -89,13 +89,6 @@ impl HealthCheckResult {
     pub(super) const fn stamp(&mut self, now: Instant) {
         self.timestamp = Some(now);
     }
-
-    /// After a step back: not later than `now`.
-    pub(super) const fn settle(&mut self, now: Instant) {
-        if let Some(recorded) = self.timestamp {
-            self.timestamp = Some(recorded.min(now));
-        }
-    }
 }
 
 /// A boolean check: `true` is healthy, `false` is not.

@@ -40,11 +40,11 @@ pub struct Charge<C> {
 impl<L: Limit> Limiter<L> {
     /// A limiter that has admitted nothing yet.
     pub const fn new(limit: L) -> Self {
-        Self::with_state(limit, L::FRESH)
+        Self::from_parts(limit, L::FRESH)
     }
 
-    /// A limiter that goes on from a [snapshot](Self::snapshot) of this `limit`.
-    pub const fn with_state(limit: L, state: L::State) -> Self {
+    /// A limiter that goes on from a [state](Self::as_state) of this `limit`.
+    pub const fn from_parts(limit: L, state: L::State) -> Self {
         Self { limit, state, generation: 0 }
     }
 
@@ -113,7 +113,7 @@ impl<L: Limit> Limiter<L> {
 
     /// The state, to go on from after a restart of the program with the same clock.
     #[must_use]
-    pub const fn snapshot(&self) -> &L::State {
+    pub const fn as_state(&self) -> &L::State {
         &self.state
     }
 }
@@ -139,7 +139,7 @@ mod tests {
         let mut limiter = Limiter::new(TokenBucket::new(RateLimitConfig::DEFAULT));
         let now = Instant::from_nanos(5);
         let _spent = limiter.try_acquire(7, now).unwrap();
-        let again = Limiter::with_state(limiter.limit().clone(), limiter.snapshot().clone());
+        let again = Limiter::from_parts(limiter.limit().clone(), limiter.as_state().clone());
         assert_eq!(again.available(now), 3);
     }
 }

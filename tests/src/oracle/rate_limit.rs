@@ -92,7 +92,7 @@ impl Log {
     pub fn opens_at(&self, quota: Quota, cost: u32, now: u64) -> u64 {
         let fits = |at| self.in_window(quota.window, at) + u64::from(cost) <= u64::from(quota.max);
         let departures = self.admitted.iter().map(|one| one.at + quota.window);
-        std::iter::once(now)
+        core::iter::once(now)
             .chain(departures.filter(|at| *at > now))
             .find(|at| fits(*at))
             .expect("the window is empty in the end")
