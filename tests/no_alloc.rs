@@ -11,6 +11,7 @@ use core::fmt::Write;
 use core::time::Duration;
 use resil_core::backoff::{Backoff, Jitter};
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
+use resil_core::health::{HealthCheckResult, HealthRegistry, Probe};
 use resil_core::outcome::{Classification, FailureClass, RetryHint};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
@@ -212,6 +213,32 @@ fn retries_and_their_errors_never_allocate() {
     });
     assert_eq!(count, 0);
     assert!(printed.as_str().contains("peer=node-3"), "{printed}");
+}
+
+#[test]
+fn health_never_allocates() {
+    let mut statuses = [false; 3];
+    let count = allocations(|| {
+        let (mut walk, mut now) = (Walk(5), Instant::EPOCH);
+        let mut registry: HealthRegistry = HealthRegistry::new(now);
+        let ids = ["flash", "peers", "uplink"]
+            .map(|name| registry.register(name, Duration::from_secs(9), now).unwrap());
+        for _ in 0..STEPS {
+            now = walk.step(now);
+            let result = match walk.next() % 16 {
+                0 => HealthCheckResult::unhealthy("no answer"),
+                1 => HealthCheckResult::degraded(walk.next()).with_detail("peer", "node-3"),
+                _ => HealthCheckResult::healthy("fine"),
+            };
+            let _ = registry.record(ids[walk.next() as usize % ids.len()], result, now);
+            statuses[registry.overall(now) as usize] = true;
+            let _ = (registry.status(Probe::Liveness, now), registry.next_deadline(now));
+            let _ = Text::<64>::display(&registry.report(now));
+        }
+        let _ = ids.map(|id| registry.unregister(id).is_ok());
+    });
+    assert_eq!(count, 0);
+    assert_eq!(statuses, [true; 3]);
 }
 
 #[test]

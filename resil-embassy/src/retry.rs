@@ -1,7 +1,7 @@
 //! Try again, with waits that grow.
 //!
 //! [`retry_with_policy`] runs an async operation under a
-//! [`RetryPolicy`](resil_core::retry::RetryPolicy), which is a constant in flash.
+//! [`RetryPolicy`], which is a constant in flash.
 //!
 //! # Laws
 //!

@@ -7,11 +7,11 @@
 //!
 //! | module | item | use |
 //! |---|---|---|
-//! | [`retry`] | [`retry_with_policy`](retry::retry_with_policy), [`retry_sync`](retry::retry_sync) | try again, with waits that grow |
-//! | [`rate_limit`] | [`RateLimiter`](rate_limit::RateLimiter) | may this peer send now, and if not, when |
-//! | [`circuit_breaker`] | [`CircuitBreaker`](circuit_breaker::CircuitBreaker) | do not call a peer that is known to be down |
-//! | [`health`] | [`HealthChecker`](health::HealthChecker) | how is this node |
-//! | [`clock`] | [`SystemClock`](clock::SystemClock), [`MockClock`](clock::MockClock) | the time, and one that a test moves |
+//! | [`retry`] | [`retry_with_policy`], [`retry_sync`] | try again, with waits that grow |
+//! | [`rate_limit`] | [`RateLimiter`] | may this peer send now, and if not, when |
+//! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
+//! | [`health`] | [`HealthChecker`] | how is this node |
+//! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
 //! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
 //!
 //! # A node's three guards
@@ -117,3 +117,9 @@ pub mod clock;
 pub mod health;
 pub mod rate_limit;
 pub mod retry;
+
+pub use circuit_breaker::CircuitBreaker;
+pub use clock::{MockClock, SystemClock};
+pub use health::HealthChecker;
+pub use rate_limit::RateLimiter;
+pub use retry::{retry_sync, retry_with_policy};

@@ -68,7 +68,7 @@ pub struct TokenBucket {
     full: u64,
     /// Units per nanosecond, less one, in 2^-64.
     fraction: u64,
-    /// One less nanoseconds per unit, in 2^-64.
+    /// One less nanoseconds per unit, in 2^-65.
     inverse: u64,
     /// The last instant that the bucket can tell from later ones.
     horizon: u64,
@@ -135,9 +135,6 @@ pub enum BucketRefusal {
 /// The last instant that any bucket tells from later ones.
 const LAST_NANO: u64 = 1 << 63;
 
-/// Inverting looks at most two instants, of less than two units each, past the one it looks for.
-const SLACK: u64 = 8;
-
 /// The high half of a · b + addend.
 #[inline]
 const fn multiply_high(a: u64, b: u64, addend: u64) -> u64 {
@@ -172,10 +169,10 @@ impl TokenBucket {
             token,
             full,
             fraction: quotient(excess, window),
-            inverse: quotient(excess, units),
+            inverse: quotient(excess, units / 2), // even, unless there is no excess
             horizon: LAST_NANO,
         };
-        let beyond = bucket.instant_of(u64::MAX - full - SLACK);
+        let beyond = bucket.instant_of(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
             bucket.horizon = beyond - 1;
         }
@@ -189,17 +186,16 @@ impl TokenBucket {
         now.wrapping_add(multiply_high(now, self.fraction, 1 << 63))
     }
 
-    /// The first instant at which the clock reads `units`, or some instant beyond the horizon.
+    /// The first instant at which the clock reads `units`, which is not 0; or some instant beyond
+    /// the horizon, if that is.
     ///
-    /// Dividing through the stored inverse gives that instant or one of the two after it.
+    /// Multiplying with the stored inverse, too small by less than 2^-65, gives that
+    /// instant or the one before.
     #[inline]
     const fn instant_of(&self, units: u64) -> u64 {
-        let guess = units.saturating_sub(multiply_high(units, self.inverse, 0)).saturating_sub(2);
-        let first = if guess < self.horizon { guess } else { self.horizon };
-        let second = first.wrapping_add(1);
-        let late = (self.units(first) < units) as u64;
-        let later = (self.units(second) < units) as u64;
-        first.wrapping_add(late).wrapping_add(later)
+        let excess = multiply_high(units, self.inverse, 0) >> 1;
+        let guess = units.wrapping_sub(excess).wrapping_sub(1);
+        guess.wrapping_add((self.units(guess) < units) as u64)
     }
 
     /// [`instant_of`](Self::instant_of) for a point of the bucket's future; `None` beyond the horizon.
@@ -231,12 +227,9 @@ impl TokenBucket {
         if !self.tells(now) {
             return None;
         }
-        let at = self.instant_at(self.settled(state, self.units(now.as_nanos())));
-        match at {
-            Some(at) if !at.is_reached(now) => Some(at),
-            Some(_) => Some(now),
-            None => None,
-        }
+        let units = self.units(now.as_nanos());
+        let settled = self.settled(state, units);
+        if settled <= units { Some(now) } else { self.instant_at(settled) }
     }
 
     /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
@@ -258,24 +251,31 @@ impl TokenBucket {
             let nothing = BucketCharge { cost: 0, until: 0 };
             return Step { outcome: Ok(nothing), store: None };
         }
-        if cost > self.config.burst_size() {
+        let cost = self.token.saturating_mul(cost as u64);
+        let Some(room) = self.full.checked_sub(cost) else {
             return Step { outcome: Err(BucketRefusal::TooLarge), store: None };
-        }
+        };
         if !self.tells(now) {
             return Step { outcome: Err(BucketRefusal::Short(u64::MAX)), store: None };
         }
         let units = self.units(now.as_nanos());
-        let cost = self.token.wrapping_mul(cost as u64);
-        let room = self.full.wrapping_sub(cost);
-        let missing = state.0.saturating_sub(units);
-        if missing <= room {
+        let latest = units.wrapping_add(room); // up to the horizon a full bucket fits
+        if state.0 <= latest {
             let from = if state.0 > units { state.0 } else { units };
             let charge = BucketCharge { cost, until: units.wrapping_add(cost) };
             return Step { outcome: Ok(charge), store: Some(BucketState(from.wrapping_add(cost))) };
         }
-        let settled = self.settled(state, units);
-        let store = if settled == state.0 { None } else { Some(BucketState(settled)) };
-        Step { outcome: Err(BucketRefusal::Short(settled.wrapping_sub(room))), store }
+        if state.0.wrapping_sub(latest) > self.full.wrapping_add(cost) {
+            return self.step_after_clock_went_back(units, cost);
+        }
+        Step { outcome: Err(BucketRefusal::Short(state.0.wrapping_sub(room))), store: None }
+    }
+
+    /// A refusal by a bucket that would be full more than two refills from now: it is empty instead.
+    #[cold]
+    const fn step_after_clock_went_back(&self, units: u64, cost: u64) -> Step {
+        let store = Some(BucketState(units.wrapping_add(self.full)));
+        Step { outcome: Err(BucketRefusal::Short(units.wrapping_add(cost))), store }
     }
 
     /// A refusal of this bucket with the time to come back.
@@ -365,11 +365,29 @@ impl Limit for TokenBucket {
         self.instant_at(units.saturating_add(missing.saturating_sub(allowed)))
     }
 
+    fn reanchor(&self, state: &mut BucketState, now: Instant) {
+        if self.tells(now) {
+            state.0 = self.settled(state, self.units(now.as_nanos()));
+        }
+    }
+
     fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
-        let spent = old.capacity().saturating_sub(old.available(state, now));
-        let mut state = Self::FRESH;
-        let _ = self.try_acquire(&mut state, spent.min(self.capacity()), now);
-        state
+        // A token is a power of two in units of either bucket.
+        let missing = u128::from(old.missing(state, now).min(old.full));
+        let (from, to) = (old.token.trailing_zeros(), self.token.trailing_zeros());
+        let missing = match to.checked_sub(from) {
+            Some(finer) => missing.wrapping_shl(finer),
+            None => {
+                let coarser = from.saturating_sub(to);
+                let cut = 1_u128.wrapping_shl(coarser).saturating_sub(1);
+                missing.saturating_add(cut).wrapping_shr(coarser)
+            }
+        };
+        if missing == 0 {
+            return Self::FRESH;
+        }
+        let units = self.units(now.as_nanos().min(self.horizon));
+        BucketState(units.saturating_add(missing.min(self.full.into()) as u64))
     }
 }
 
@@ -428,7 +446,7 @@ mod tests {
     fn inverting_the_clock_finds_the_first_instant() {
         for bucket in buckets() {
             for nanos in [0, 1, 2, 3, 1000, 1 << 40, (1 << 62) + 12345, bucket.horizon - 1] {
-                for units in bucket.units(nanos)..=bucket.units(nanos + 1) {
+                for units in bucket.units(nanos).max(1)..=bucket.units(nanos + 1) {
                     let found = bucket.instant_of(units);
                     assert!(bucket.units(found) >= units, "{bucket:?} {nanos}");
                     assert!(found == 0 || bucket.units(found - 1) < units, "{bucket:?} {nanos}");

@@ -85,3 +85,46 @@ impl CheckHealth {
 fn nanos<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(resil_core::Instant::from_duration(*span).as_nanos())
 }
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use resil_core::Instant;
+    use resil_core::health::{HealthCheckResult, HealthRegistry};
+
+    use super::*;
+
+    #[test]
+    fn it_is_the_body_of_a_health_endpoint_with_rfc_3339_times() {
+        let ttl = Duration::from_secs(60);
+        let mut health: HealthRegistry = HealthRegistry::new(Instant::EPOCH);
+        let peers = health.register("peers", ttl, Instant::EPOCH).unwrap();
+        health.register("disk", ttl, Instant::EPOCH).unwrap();
+        let found = HealthCheckResult::degraded("3 of 5 connected").with_detail("peer_count", 3_u8);
+        health.record(peers, found, Instant::EPOCH).unwrap();
+
+        let report = health.report(Instant::from_duration(Duration::from_secs(2)));
+        let mut overall = OverallHealth::new(&report);
+        let now: Timestamp = "2026-11-24T00:20:00Z".parse().unwrap();
+        overall.checks = report.checks().map(|check| CheckHealth::new(&check, now)).collect();
+        overall.timestamp = now;
+        assert_eq!(
+            serde_json::to_string(&overall).unwrap(),
+            "{\"status\":\"DEGRADED\",\"timestamp\":\"2026-11-24T00:20:00Z\",\
+             \"uptime_ns\":2000000000,\"checks\":[\
+             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"message\":\"3 of 5 connected\",\
+             \"details\":{\"peer_count\":3},\"timestamp\":\"2026-11-24T00:19:58Z\"},\
+             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"message\":\"no result yet\",\
+             \"details\":{},\"timestamp\":null}]}"
+        );
+    }
+
+    #[test]
+    fn an_age_beyond_the_calendar_is_its_beginning() {
+        let mut health: HealthRegistry = HealthRegistry::new(Instant::EPOCH);
+        let id = health.register("peers", Duration::MAX, Instant::EPOCH).unwrap();
+        health.record(id, true.into(), Instant::EPOCH).unwrap();
+        let report = health.report(Instant::MAX);
+        let check = report.checks().next().unwrap();
+        assert_eq!(CheckHealth::new(&check, Timestamp::MIN).timestamp, Some(Timestamp::MIN));
+    }
+}

@@ -10,7 +10,7 @@ use governor::clock::Clock as _;
 use governor::nanos::Nanos;
 use resil_core::backoff::{Backoff, Jitter};
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, Recorded};
-use resil_core::rate_limit::{BucketState, Limit, RateLimitConfig, TokenBucket};
+use resil_core::rate_limit::{Limiter, RateLimitConfig, TokenBucket};
 use resil_core::{Instant, Outcome, RetryAt};
 use std::rc::Rc;
 
@@ -51,7 +51,7 @@ struct Gcra {
 
 impl Gcra {
     fn new(token: u64, burst: u64) -> Self {
-        black_box(Self { full_at: 0, token, tolerance: token * (burst - 1) })
+        Self { full_at: 0, token, tolerance: token * (burst - 1) }
     }
 
     #[inline(always)]
@@ -92,36 +92,35 @@ fn governor(period: Duration, burst: u32) -> (Governor, Rc<Cell<u64>>) {
     (Governor::direct_with_clock(quota, Hand(hand.clone())), hand)
 }
 
-fn resil(max: u32, window: Duration, burst: u32) -> TokenBucket {
+fn resil(max: u32, window: Duration, burst: u32) -> Limiter<TokenBucket> {
     let config = RateLimitConfig::builder().max_requests(max).time_window(window).burst_size(burst);
-    black_box(TokenBucket::new(config.build().expect("valid")))
+    Limiter::new(TokenBucket::new(config.build().expect("valid")))
 }
 
 pub(crate) fn allowed() -> Vec<Contender> {
     let (mut a, mut b, mut c, mut d, mut e) = (0, 0, 0, 0, 0);
     let mut floor = Gcra::new(STEP, BURST.into());
     let (governor, hand) = governor(Duration::from_nanos(STEP), BURST);
-    let mut reliakit = black_box(reliakit::ratelimit::RateLimiter::new(BURST.into(), 1, STEP));
-    let bucket = resil(1_000_000, Duration::from_secs(1), BURST);
-    let mut state = BucketState::FRESH;
+    let mut reliakit = reliakit::ratelimit::RateLimiter::new(BURST.into(), 1, STEP);
+    let mut bucket = resil(1_000_000, Duration::from_secs(1), BURST);
     vec![
         contender("empty loop", Kind::Loop, move |n| admitted(n, &mut a, STEP, |_| true) == n),
         contender("plain GCRA", Kind::Floor, move |n| {
-            admitted(n, &mut b, STEP, |now| floor.ask(now).is_ok()) == n
+            admitted(n, &mut b, STEP, |now| black_box(&mut floor).ask(now).is_ok()) == n
         }),
         contender("resil", Kind::Resil, move |n| {
             admitted(n, &mut c, STEP, |now| {
-                bucket.try_acquire(&mut state, 1, Instant::from_nanos(now)).is_ok()
+                black_box(&mut bucket).try_acquire(1, Instant::from_nanos(now)).is_ok()
             }) == n
         }),
         contender("governor", Kind::Peer, move |n| {
             admitted(n, &mut d, STEP, |now| {
                 hand.set(now);
-                governor.check().is_ok()
+                black_box(&governor).check().is_ok()
             }) == n
         }),
         contender("reliakit", Kind::Peer, move |n| {
-            admitted(n, &mut e, STEP, |now| reliakit.try_acquire(now, 1)) == n
+            admitted(n, &mut e, STEP, |now| black_box(&mut reliakit).try_acquire(now, 1)) == n
         }),
     ]
 }
@@ -132,29 +131,28 @@ pub(crate) fn denied() -> Vec<Contender> {
     let _ = floor.ask(0);
     let (governor, hand) = governor(Duration::from_nanos(HOUR), 1);
     let _ = governor.check();
-    let mut reliakit = black_box(reliakit::ratelimit::RateLimiter::new(1, 1, HOUR));
+    let mut reliakit = reliakit::ratelimit::RateLimiter::new(1, 1, HOUR);
     let _ = reliakit.try_acquire(0, 1);
-    let bucket = resil(1, Duration::from_nanos(HOUR), 1);
-    let mut state = BucketState::FRESH;
-    let _ = bucket.try_acquire(&mut state, 1, Instant::EPOCH);
+    let mut bucket = resil(1, Duration::from_nanos(HOUR), 1);
+    let _ = bucket.try_acquire(1, Instant::EPOCH);
     vec![
         contender("empty loop", Kind::Loop, move |n| admitted(n, &mut a, 1, |_| false) == 0),
         contender("plain GCRA", Kind::Floor, move |n| {
-            admitted(n, &mut b, 1, |now| floor.ask(now).is_ok()) == 0
+            admitted(n, &mut b, 1, |now| black_box(&mut floor).ask(now).is_ok()) == 0
         }),
         contender("resil", Kind::Resil, move |n| {
             admitted(n, &mut c, 1, |now| {
-                bucket.try_acquire(&mut state, 1, Instant::from_nanos(now)).is_ok()
+                black_box(&mut bucket).try_acquire(1, Instant::from_nanos(now)).is_ok()
             }) == 0
         }),
         contender("governor", Kind::Peer, move |n| {
             admitted(n, &mut d, 1, |now| {
                 hand.set(now);
-                governor.check().is_ok()
+                black_box(&governor).check().is_ok()
             }) == 0
         }),
         contender("reliakit", Kind::Peer, move |n| {
-            admitted(n, &mut e, 1, |now| reliakit.try_acquire(now, 1)) == 0
+            admitted(n, &mut e, 1, |now| black_box(&mut reliakit).try_acquire(now, 1)) == 0
         }),
     ]
 }
@@ -176,19 +174,18 @@ pub(crate) fn denied_with_wait() -> Vec<Contender> {
     let _ = floor.ask(0);
     let (governor, hand) = governor(Duration::from_nanos(HOUR), 1);
     let _ = governor.check();
-    let mut reliakit = black_box(reliakit::ratelimit::RateLimiter::new(1, 1, HOUR));
+    let mut reliakit = reliakit::ratelimit::RateLimiter::new(1, 1, HOUR);
     let _ = reliakit.try_acquire(0, 1);
-    let bucket = resil(1, Duration::from_nanos(HOUR), 1);
-    let mut state = BucketState::FRESH;
-    let _ = bucket.try_acquire(&mut state, 1, Instant::EPOCH);
+    let mut bucket = resil(1, Duration::from_nanos(HOUR), 1);
+    let _ = bucket.try_acquire(1, Instant::EPOCH);
     vec![
         contender("empty loop", Kind::Loop, move |n| summed(n, &mut a, |now| HOUR - now)),
         contender("plain GCRA", Kind::Floor, move |n| {
-            summed(n, &mut b, |now| floor.ask(now).err().map_or(0, |at| at - now))
+            summed(n, &mut b, |now| black_box(&mut floor).ask(now).err().map_or(0, |at| at - now))
         }),
         contender("resil", Kind::Resil, move |n| {
             summed(n, &mut c, |now| {
-                match bucket.try_acquire(&mut state, 1, Instant::from_nanos(now)) {
+                match black_box(&mut bucket).try_acquire(1, Instant::from_nanos(now)) {
                     Ok(_) => 0,
                     Err(rejected) => match rejected.retry() {
                         RetryAt::At(at) => at.as_nanos() - now,
@@ -200,7 +197,7 @@ pub(crate) fn denied_with_wait() -> Vec<Contender> {
         contender("governor", Kind::Peer, move |n| {
             summed(n, &mut d, |now| {
                 hand.set(now);
-                let refused = governor.check().err();
+                let refused = black_box(&governor).check().err();
                 refused.map_or(0, |not_until| {
                     not_until.wait_time_from(governor.clock().now()).as_nanos() as u64
                 })
@@ -208,7 +205,8 @@ pub(crate) fn denied_with_wait() -> Vec<Contender> {
         }),
         contender("reliakit", Kind::Peer, move |n| {
             summed(n, &mut e, |now| {
-                if reliakit.try_acquire(now, 1) { 0 } else { reliakit.retry_after(now, 1).unwrap_or(0) }
+                let bucket = black_box(&mut reliakit);
+                if bucket.try_acquire(now, 1) { 0 } else { bucket.retry_after(now, 1).unwrap_or(0) }
             })
         }),
     ]
@@ -322,7 +320,8 @@ pub(crate) fn jittered_delay() -> Vec<Contender> {
     let (first, longest) = (FIRST.as_nanos() as u64, LONGEST.as_nanos() as u64);
     let backoff = Backoff::builder().initial_delay(FIRST).max_delay(LONGEST).jitter(Jitter::Full);
     let backoff = black_box(backoff.build().expect("valid"));
-    let reliakit = black_box(reliakit::backoff::Backoff::exponential(FIRST, 2).with_max_delay(LONGEST));
+    let reliakit =
+        black_box(reliakit::backoff::Backoff::exponential(FIRST, 2).with_max_delay(LONGEST));
     let chrono = black_box(chrono_machines::ExponentialBackoff {
         max_attempts: u8::MAX,
         base_delay_ms: FIRST.as_millis() as u64,

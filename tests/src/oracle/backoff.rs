@@ -1,4 +1,4 @@
-//! Backoff: the formulas of SPEC §1.2, in exact fractions.
+//! Backoff: the documented formulas, in exact fractions.
 
 use super::{Ratio, exact};
 use num_bigint::BigInt;

@@ -1,4 +1,4 @@
-//! Retry: the rules of SPEC §3, with delays that double and no jitter.
+//! Retry: the documented rules, with delays that double and no jitter.
 //!
 //! Times are nanoseconds in an `i128`, so that nothing saturates.
 

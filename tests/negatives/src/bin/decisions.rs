@@ -13,6 +13,7 @@ use negatives as _;
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
+use resil_core::health::{HealthCheckResult, HealthRegistry, Probe};
 use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
@@ -29,6 +30,7 @@ const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
     loop {
+        health();
         time_passes();
         outcomes();
         retry(&black_box(RetryPolicy::DEFAULT));
@@ -138,14 +140,15 @@ fn limit<L: Limit>(limit: &L) {
     black_box(limit.is_fresh(&state, any_now()));
     black_box(limit.next_deadline(&state, any_now()));
     black_box(limit.inherit(limit, &state, any_now()));
+    limit.reanchor(&mut state, any_now());
 
-    let mut limiter = Limiter::with_state(limit, black_box(L::FRESH));
+    let mut limiter = Limiter::from_parts(limit, black_box(L::FRESH));
     if let Ok(charge) = black_box(limiter.try_acquire(black_box(1), any_now())) {
         limiter.refund(charge, any_now());
     }
     black_box(limiter.available(any_now()));
     limiter.reset();
-    black_box(limiter.snapshot());
+    black_box(limiter.as_state());
 }
 
 /// Every decision about one of many peers. A limit of one's own is built, so that is elsewhere.
@@ -165,6 +168,19 @@ fn peers<L: Limit>(limit: L) {
     black_box(table.remove_limit(&id, any_now()));
     black_box(table.reset(&id));
     table.reset_all();
+}
+
+fn health() {
+    let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
+    let Ok(id) = registry.register(black_box("peers"), any_duration(), any_now()) else { return };
+    let result = HealthCheckResult::degraded(black_box("1 of 3"));
+    black_box(registry.record(black_box(id), black_box(result), any_now()).is_ok());
+    black_box(registry.check(black_box(id), any_now()).is_ok());
+    black_box(registry.overall(any_now()));
+    black_box(registry.status(black_box(Probe::Liveness), any_now()));
+    black_box(registry.next_deadline(any_now()));
+    black_box(registry.len());
+    black_box(registry.unregister(black_box(id)).is_ok());
 }
 
 fn refused(rejected: Rejected) {

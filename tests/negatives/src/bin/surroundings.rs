@@ -1,5 +1,8 @@
 //! The rest of core that a firmware runs: policies built from values that come at run time, waits
 //! read as a `Duration`, errors and their wire form. It must not panic or use a float; it may divide.
+//!
+//! Not in it: printing an error as text. The compiler's own formatting of a `Duration`, which may be
+//! among the details, holds panics that the optimiser cannot rule out. Firmware has `defmt`.
 #![no_std]
 #![no_main]
 
@@ -9,6 +12,7 @@ use negatives as _;
 use resil_core::backoff::{Backoff, Curve, Jitter, Ratio, exponential_backoff};
 use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::error::{ErrorCode, NetworkError, ResilienceError, TimeoutError};
+use resil_core::health::HealthRegistry;
 use resil_core::outcome::{FailureClass, RetryAt};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, RateLimit, RateLimitConfig, RateLimiter, StrictBucket, TokenBucket,
@@ -25,6 +29,7 @@ pub extern "C" fn _start() -> ! {
         backoff();
         policies();
         errors();
+        health();
     }
 }
 
@@ -121,6 +126,17 @@ fn policies() {
         black_box(table);
     }
     built(rate);
+}
+
+fn health() {
+    let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
+    let _ = registry.register(black_box("peers"), any_duration(), any_now());
+    let report = registry.report(any_now());
+    black_box(report.uptime());
+    black_box(Text::<64>::display(&report));
+    for check in report.checks() {
+        black_box((check.name(), check.status(), check.message(), check.details(), check.age()));
+    }
 }
 
 fn errors() {
