@@ -249,3 +249,125 @@ fn nothing_left_behind(plan: &Plan, records: &[Record], left: LeftBehind) -> Che
     let passed = left.left == 0 && left.started == expected;
     Check { what: "no process was left behind", passed, figures: left.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::Schedule;
+    use super::*;
+    use crate::cli::Arguments;
+    use crate::wire::{Admitted, Attempts, BreakerMoved, Counts, End, Ended, HealthSeen, Report};
+    use HealthStatus::{Degraded, Healthy};
+    use clap::Parser;
+
+    /// Nanoseconds of a moment `into` a phase.
+    fn at(record: &Record, phase: Phase, into: Duration) -> u64 {
+        (record.schedule.span(phase).0 + into).as_nanos() as u64
+    }
+
+    fn ended(id: u64) -> Ended {
+        let (end, attempts) = (End::Ok, Attempts { made: 1, wasted: 0 });
+        Ended { id, kind: Kind::Orderly, peer: 0, issued_at: id, ended_at: id + 1, end, attempts }
+    }
+
+    /// A run in which everything went as it should, with a report from each of five nodes.
+    fn good_run() -> Record {
+        let plan = Arguments::parse_from(["mesh"]).plan;
+        let schedule = Schedule::new(&plan);
+        let killed = schedule.killed;
+        let mut record = Record { mode: Mode::With, schedule, lives: Vec::new() };
+        let soon = Duration::from_millis(200);
+        let (down, up) = (at(&record, Phase::Killed, soon), at(&record, Phase::Restarted, soon));
+        for node in 0..plan.nodes {
+            let neighbours = plan.topology.neighbours(node, plan.nodes);
+            let mut life = Life::new(node, neighbours, 0, Duration::ZERO);
+            let moved = |to, at| BreakerMoved { peer: killed, to, at };
+            let seen = |status, at| HealthSeen { status, reason: String::new(), at };
+            life.add(Report {
+                issued: 2,
+                ended: vec![ended(1), ended(0)],
+                admitted: vec![Admitted { sender: (node + 1) % plan.nodes, at: 5 }],
+                breakers: vec![moved(BreakerState::Open, down), moved(BreakerState::Closed, up)],
+                health: vec![seen(Healthy, 0), seen(Degraded, down), seen(Healthy, up)],
+                counts: Counts { limited: 1, retries: 1, ..Counts::default() },
+            });
+            life.killed = (node == killed).then(|| record.schedule.span(Phase::Killed).0);
+            record.lives.push(life);
+        }
+        let back = record.schedule.span(Phase::Restarted).0;
+        let neighbours = plan.topology.neighbours(killed, plan.nodes);
+        let mut second = Life::new(killed, neighbours, 0, back);
+        second.health.push(HealthSeen { status: Healthy, reason: String::new(), at: up });
+        record.lives.push(second);
+        record
+    }
+
+    /// The first life that lasts the whole run.
+    fn survivor(record: &mut Record) -> &mut Life {
+        let killed = record.schedule.killed;
+        record.lives.iter_mut().find(|life| life.node != killed).unwrap()
+    }
+
+    #[test]
+    fn a_good_run_passes() {
+        let record = good_run();
+        for check in [
+            nobody_above_its_limit(&record),
+            breakers_follow_the_killed_peer(&record),
+            health_degrades_and_comes_back(&record),
+            each_request_ended_once(core::slice::from_ref(&record)),
+        ] {
+            assert!(check.passed, "{check}");
+        }
+    }
+
+    #[test]
+    fn one_admission_too_many_is_found() {
+        let mut record = good_run();
+        let burst = settings::LIMIT.burst_size() as usize;
+        let life = survivor(&mut record);
+        let sender = life.neighbours[0];
+        life.admitted = vec![Admitted { sender, at: 5 }; burst];
+        assert!(nobody_above_its_limit(&record).passed);
+        survivor(&mut record).admitted.push(Admitted { sender, at: 5 });
+        assert!(!nobody_above_its_limit(&record).passed);
+    }
+
+    #[test]
+    fn a_request_that_ends_never_or_twice_is_found() {
+        let mut never = good_run();
+        survivor(&mut never).ended.pop();
+        assert!(!each_request_ended_once(&[never]).passed);
+        let mut twice = good_run();
+        survivor(&mut twice).ended[0] = ended(0);
+        assert!(!each_request_ended_once(&[twice]).passed);
+    }
+
+    #[test]
+    fn a_breaker_that_stays_open_or_never_opens_is_found() {
+        let mut open = good_run();
+        survivor(&mut open).breakers.pop();
+        assert!(!breakers_follow_the_killed_peer(&open).passed);
+        let mut closed = good_run();
+        survivor(&mut closed).breakers.clear();
+        assert!(!breakers_follow_the_killed_peer(&closed).passed);
+    }
+
+    #[test]
+    fn health_that_does_not_notice_or_does_not_come_back_is_found() {
+        let mut blind = good_run();
+        survivor(&mut blind).health.truncate(1);
+        assert!(!health_degrades_and_comes_back(&blind).passed);
+        let mut unwell = good_run();
+        survivor(&mut unwell).health.pop();
+        assert!(!health_degrades_and_comes_back(&unwell).passed);
+    }
+
+    #[test]
+    fn a_process_that_is_left_or_missing_is_found() {
+        let plan = Arguments::parse_from(["mesh"]).plan;
+        let left = |started, left| {
+            nothing_left_behind(&plan, &[good_run()], LeftBehind { started, left }).passed
+        };
+        assert!(left(6, 0) && !left(6, 1) && !left(5, 0));
+    }
+}

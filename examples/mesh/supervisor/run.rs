@@ -243,7 +243,9 @@ impl Run<'_> {
             Some(Ok(Word::Done)) => life.done = true,
             // What was in the pipe when it was killed may end in the middle of a frame.
             _ if life.killed.is_some() || life.done => {}
-            other => bail!("node {node} broke down: {other:?}"),
+            None => bail!("node {node} ended, which it was not told to"),
+            Some(Ok(Word::Listening { .. })) => bail!("node {node} started twice"),
+            Some(Err(error)) => bail!("node {node} is not understood: {error}"),
         }
         Ok(())
     }
