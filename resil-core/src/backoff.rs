@@ -27,16 +27,19 @@
 //!
 //! [`Retry`]: crate::retry::Retry
 
+mod builder;
+mod curve;
 mod ratio;
 
+pub use builder::BackoffBuilder;
+pub use curve::Curve;
 pub use ratio::Ratio;
 
-use crate::config::ConfigError;
 use crate::entropy::Entropy;
-use crate::time::{SECOND, saturating_nanos};
+use crate::time::saturating_nanos;
 use core::iter::FusedIterator;
 use core::time::Duration;
-use ratio::Factor;
+use curve::Growth;
 
 /// `min(initial · base^attempt, max)`, the first attempt being 0.
 ///
@@ -67,18 +70,6 @@ pub const fn exponential_backoff(
     let (initial, max) = (saturating_nanos(initial), saturating_nanos(max));
     let grown = Growth::exponential(base).grow(initial, attempt);
     Duration::from_nanos(if grown < max { grown } else { max })
-}
-
-/// How delays grow from attempt to attempt, before the cap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Curve {
-    /// `initial`, always.
-    Fixed,
-    /// `initial · (n + 1)`.
-    Linear,
-    /// `initial · base^n`; base 2 unless there is a reason.
-    Exponential(Ratio),
 }
 
 /// How delays are spread, so that those who failed together do not come back together.
@@ -140,12 +131,7 @@ impl Backoff {
 
     /// Starts from the defaults.
     pub const fn builder() -> BackoffBuilder {
-        BackoffBuilder {
-            curve: Curve::Exponential(Ratio::TWO),
-            initial: SECOND,
-            max: 60 * SECOND,
-            jitter: Jitter::Full,
-        }
+        BackoffBuilder::DEFAULT
     }
 
     /// The delay after attempt `attempt`, counted from 0, without jitter.
@@ -244,151 +230,6 @@ const fn up_to(limit: u64, entropy: u32) -> u64 {
     high.wrapping_add(low)
 }
 
-/// A curve made ready: what `delay` needs to know of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Growth {
-    /// Base 2^k: a shift by `k · n`.
-    Shift(u32),
-    Linear,
-    Power(Factor),
-    /// A base of 0: nothing after the first delay.
-    Nothing,
-    /// A base without bound: the cap after the first delay.
-    Boundless,
-}
-
-impl Growth {
-    const fn of(curve: Curve) -> Self {
-        match curve {
-            Curve::Fixed => Self::Shift(0),
-            Curve::Linear => Self::Linear,
-            Curve::Exponential(base) => Self::exponential(base),
-        }
-    }
-
-    const fn exponential(base: Ratio) -> Self {
-        match (base.log2(), Factor::from_ratio(base)) {
-            (Some(k), _) => Self::Shift(k),
-            (None, Some(factor)) => Self::Power(factor),
-            (None, None) if base.denominator() == 0 => Self::Boundless,
-            (None, None) => Self::Nothing,
-        }
-    }
-
-    /// The delay without the cap, in nanoseconds; saturates.
-    const fn grow(self, initial: u64, attempt: u32) -> u64 {
-        match self {
-            Self::Shift(k) => {
-                let shift = k.saturating_mul(attempt);
-                if shift <= initial.leading_zeros() && shift < 64 {
-                    initial.wrapping_shl(shift)
-                } else if initial == 0 {
-                    0
-                } else {
-                    u64::MAX
-                }
-            }
-            Self::Linear => initial.saturating_mul((attempt as u64).wrapping_add(1)),
-            Self::Power(factor) => factor.grow(initial, attempt),
-            Self::Nothing | Self::Boundless if attempt == 0 || initial == 0 => initial,
-            Self::Nothing => 0,
-            Self::Boundless => u64::MAX,
-        }
-    }
-
-    /// The first attempt whose delay is `max` or more, or the last attempt there is.
-    const fn reaches(self, initial: u64, max: u64) -> u32 {
-        let (mut low, mut high) = (0_u32, u32::MAX);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.grow(initial, middle) >= max {
-                high = middle;
-            } else {
-                low = middle.saturating_add(1);
-            }
-        }
-        low
-    }
-}
-
-/// Settings of a [`Backoff`]; [`Backoff::builder`] makes one.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "a builder does nothing until `build`"]
-pub struct BackoffBuilder {
-    curve: Curve,
-    initial: u64,
-    max: u64,
-    jitter: Jitter,
-}
-
-impl BackoffBuilder {
-    /// The delay after the first attempt: 1 s unless set. Zero makes sense for a
-    /// [`Fixed`](Curve::Fixed) curve only.
-    pub const fn initial_delay(mut self, initial_delay: Duration) -> Self {
-        self.initial = saturating_nanos(initial_delay);
-        self
-    }
-
-    /// The longest delay, jitter included: 60 s unless set. `Duration::MAX` is no cap.
-    pub const fn max_delay(mut self, max_delay: Duration) -> Self {
-        self.max = saturating_nanos(max_delay);
-        self
-    }
-
-    /// An exponential curve with this base; 2 unless set.
-    pub const fn exponential_base(self, base: Ratio) -> Self {
-        self.curve(Curve::Exponential(base))
-    }
-
-    /// How delays grow: exponentially, by 2, unless set.
-    pub const fn curve(mut self, curve: Curve) -> Self {
-        self.curve = curve;
-        self
-    }
-
-    /// How delays are spread: [`Jitter::Full`] unless set.
-    pub const fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// The backoff with these settings.
-    ///
-    /// # Errors
-    ///
-    /// `exponential_base` is neither 1 nor from 1.01 to 64; `initial_delay` is zero and the curve is
-    /// meant to grow; `max_delay` is below `initial_delay`.
-    pub const fn build(self) -> Result<Backoff, ConfigError> {
-        let Self { curve, initial, max, jitter } = self;
-        if let Curve::Exponential(base) = curve
-            && !base.is_base()
-        {
-            return Err(ConfigError::new(
-                "exponential_base",
-                "exponential_base must be 1, or from 1.01 to 64",
-            ));
-        }
-        if initial == 0 && !matches!(curve, Curve::Fixed) {
-            return Err(ConfigError::new(
-                "initial_delay",
-                "initial_delay must be above zero, or the curve fixed",
-            ));
-        }
-        if max < initial {
-            return Err(ConfigError::new("max_delay", "max_delay must be at least initial_delay"));
-        }
-        let growth = Growth::of(curve);
-        let flat_from = match growth {
-            Growth::Shift(0) => 0,
-            _ => growth.reaches(initial, max),
-        };
-        let last = growth.grow(initial, flat_from);
-        let ceiling = if last < max { last } else { max };
-        Ok(Backoff { initial, max, ceiling, growth, flat_from, jitter })
-    }
-}
-
 /// The delays of a [`Backoff`], one by one; [`Backoff::delays`] makes it.
 #[derive(Clone, Debug)]
 pub struct Delays {
@@ -416,29 +257,9 @@ impl FusedIterator for Delays {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SECOND;
 
     const NANO: Duration = Duration::from_nanos(1);
-
-    fn setting(builder: BackoffBuilder) -> &'static str {
-        builder.build().unwrap_err().setting()
-    }
-
-    #[test]
-    fn settings_that_do_not_hold_are_named() {
-        let builder = Backoff::builder();
-        assert_eq!(setting(builder.max_delay(Duration::from_millis(999))), "max_delay");
-        assert_eq!(setting(builder.initial_delay(Duration::ZERO)), "initial_delay");
-        assert_eq!(
-            setting(builder.initial_delay(Duration::ZERO).curve(Curve::Linear)),
-            "initial_delay"
-        );
-        for (above, below) in [(0, 1), (1, 0), (1, 2), (1_009, 1_000), (65, 1)] {
-            assert_eq!(
-                setting(builder.exponential_base(Ratio::new(above, below))),
-                "exponential_base"
-            );
-        }
-    }
 
     #[test]
     fn a_fixed_curve_may_wait_for_nothing() {
@@ -508,7 +329,7 @@ mod tests {
         assert_eq!(up_to(u64::MAX, u32::MAX), u64::MAX - u64::from(u32::MAX));
         for limit in [1, u64::from(u32::MAX), 1 << 32, 60 * SECOND, u64::MAX] {
             for entropy in [0, 1, 0x8000_0000, 0xDEAD_BEEF, u32::MAX] {
-                let exact = (u128::from(limit) + 1) * u128::from(entropy) >> 32;
+                let exact = ((u128::from(limit) + 1) * u128::from(entropy)) >> 32;
                 assert_eq!(u128::from(up_to(limit, entropy)), exact);
             }
         }

@@ -103,8 +103,9 @@
 //!
 //! # Cost
 //!
-//! 16 bytes a breaker. No call loops or divides by anything but a constant; a call while closed and a
-//! refusal while open are a few compares.
+//! 16 bytes a breaker. A call while closed and a refusal while open are a few compares. Opening works
+//! out the open time on the retry's [curve](crate::backoff): a shift, or where the multiplier is no
+//! power of two at most 24 multiplications.
 
 mod config;
 mod decide;

@@ -5,7 +5,7 @@
 //! is a [`Cause`]; each has a named error of its own, and every one a stable [`ErrorCode`].
 //!
 //! Use it at the edge of your node. Inside, a machine's refusal is a
-//! [`Rejected`](crate::outcome::Rejected), which converts.
+//! [`Rejected`], which converts.
 //!
 //! # Laws
 //!
@@ -14,19 +14,20 @@
 //!   [`wire`](ResilienceError::wire) sends the time that *remains* as a [`WireError`].
 //! - `source()` is the original error, so a chain of causes never says the same thing twice.
 
+mod cause;
 mod code;
 #[cfg(feature = "serde")]
 mod codec;
 mod details;
+mod exhausted;
 mod named;
 mod wire;
 
+pub use cause::Cause;
 pub use code::{ErrorCode, Family, UnknownName, UnknownNumber};
 pub use details::{Details, VALUE_TEXT, Value};
-pub use named::{
-    CircuitBreakerOpenError, GaveUp, NetworkError, RateLimitError, RetryExhaustedError,
-    TimeoutError,
-};
+pub use exhausted::{GaveUp, RetryExhaustedError};
+pub use named::{CircuitBreakerOpenError, NetworkError, RateLimitError, TimeoutError};
 pub use wire::{WIRE_KEY, WIRE_MESSAGE, WireError};
 
 use crate::outcome::{Rejected, RetryAt};
@@ -67,74 +68,6 @@ pub struct ResilienceError<E> {
 }
 
 const _: () = assert!(size_of::<ResilienceError<()>>() <= 96 + 2 * size_of::<&str>());
-
-/// Who failed or refused.
-#[non_exhaustive]
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Cause<E> {
-    /// The operation, with an error that was not retried.
-    Operation(E),
-    /// The network.
-    Network(NetworkError),
-    /// A rate limiter refused.
-    RateLimit(RateLimitError),
-    /// A circuit breaker refused.
-    CircuitBreakerOpen(CircuitBreakerOpenError),
-    /// The attempts ran out, or there was no use in another one.
-    RetryExhausted(RetryExhaustedError<E>),
-    /// Something else of ours refused: a bulkhead, a shedder.
-    Rejected(Rejected),
-    /// Our own timeout fired.
-    Timeout(TimeoutError),
-}
-
-impl<E> Cause<E> {
-    /// What went wrong.
-    #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::Operation(_) => ErrorCode::OperationFailed,
-            Self::Network(error) => error.code(),
-            Self::RateLimit(error) => error.code(),
-            Self::CircuitBreakerOpen(error) => error.code(),
-            Self::RetryExhausted(error) => error.code(),
-            Self::Rejected(refusal) => refusal.code(),
-            Self::Timeout(error) => error.code(),
-        }
-    }
-
-    /// The same in words.
-    #[must_use]
-    pub const fn message(&self) -> &'static str {
-        match self {
-            Self::RetryExhausted(error) => error.why().message(),
-            _ => self.code().message(),
-        }
-    }
-
-    /// The cause's own details: the peer, the attempts, the code of a refusal.
-    #[must_use]
-    pub fn details(&self) -> Details {
-        match self {
-            Self::Network(error) => error.details(),
-            Self::RetryExhausted(error) => error.details(),
-            _ => Details::new(),
-        }
-    }
-
-    /// When to come back, where a refusal says so.
-    #[must_use]
-    pub const fn retry_at(&self) -> Option<RetryAt> {
-        match self {
-            Self::RateLimit(error) => Some(error.retry()),
-            Self::CircuitBreakerOpen(error) => Some(error.retry()),
-            Self::Rejected(refusal) => Some(refusal.retry()),
-            Self::RetryExhausted(error) => error.retry_at(),
-            Self::Operation(_) | Self::Network(_) | Self::Timeout(_) => None,
-        }
-    }
-}
 
 impl<E> ResilienceError<E> {
     /// The operation's own error, passed through: `OPERATION_FAILED`.

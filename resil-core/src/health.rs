@@ -1,1 +1,47 @@
-//! health
+//! How is this node: results of checks, how long they count, and what they add up to.
+//!
+//! A [`HealthRegistry`] stores the last result of every registered check and answers from what is
+//! stored. It runs nothing: whoever runs the checks (an adapter, your own loop) tells it the results
+//! with [`record`](HealthRegistry::record), so a check that hangs can not hang the answer.
+//!
+//! Do not use it to decide whether to call a peer, that is a
+//! [breaker](crate::circuit_breaker)'s work; and report an open breaker as degraded at most, or one
+//! dead peer gets healthy nodes restarted.
+//!
+//! # Laws
+//!
+//! - The answer is the worst of all checks; without a check it is healthy.
+//! - A result counts for its time to live. After it the check is *unknown*, never healthy.
+//! - An answer takes one pass over the registered checks and awaits nothing.
+//! - An id of a check that is gone addresses nothing, whoever has its slot now.
+//!
+//! # What an unknown check counts as
+//!
+//! | [`Probe`] | without a fresh result |
+//! |---|---|
+//! | [`Overall`](Probe::Overall) | degraded |
+//! | [`Startup`](Probe::Startup), [`Readiness`](Probe::Readiness) | unhealthy: send no work here |
+//! | [`Liveness`](Probe::Liveness) | ignored until one time to live after it was registered, then unhealthy |
+//!
+//! # Time that steps back
+//!
+//! A result from the future proves nothing: its check is unknown until any check is recorded or
+//! registered, which moves every instant from the future back to its own `now`. From then on such a
+//! result counts for one time to live at most; one that was seen to have outlived its time by then
+//! never counts again.
+//!
+//! # Defaults
+//!
+//! 16 checks, which is a name, a status, a message and details for whatever a small node depends on.
+//! There is no default time to live: three times the period of the check forgives two lost results.
+
+mod check;
+mod registry;
+mod report;
+mod result;
+mod status;
+
+pub use registry::{CheckId, HealthRegistry, RegisterError, UnknownCheck};
+pub use report::{CheckReport, HealthReport};
+pub use result::{HealthCheckResult, MESSAGE};
+pub use status::{CheckStatus, HealthStatus, Probe};

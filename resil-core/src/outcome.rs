@@ -202,15 +202,33 @@ impl RetryAt {
 #[error("{code}: refused")]
 #[must_use = "a refusal says why and when to come back"]
 pub struct Rejected {
+    /// Flat, so that a refusal is no larger than a permit: nested, its tag takes 8 bytes more.
+    at: Instant,
+    when: When,
     code: ErrorCode,
-    retry: RetryAt,
 }
+
+/// Which [`RetryAt`] it is; `at` is the epoch unless it is `At`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum When {
+    At,
+    Unknown,
+    Never,
+}
+
+const _: () = assert!(size_of::<Rejected>() <= 16);
 
 impl Rejected {
     /// A refusal for the reason `code`.
     #[inline]
     pub const fn new(code: ErrorCode, retry: RetryAt) -> Self {
-        Self { code, retry }
+        let (at, when) = match retry {
+            RetryAt::At(at) => (at, When::At),
+            RetryAt::Unknown => (Instant::EPOCH, When::Unknown),
+            RetryAt::Never => (Instant::EPOCH, When::Never),
+        };
+        Self { at, when, code }
     }
 
     /// Why; the code's family says who.
@@ -224,6 +242,10 @@ impl Rejected {
     #[must_use]
     #[inline]
     pub const fn retry(&self) -> RetryAt {
-        self.retry
+        match self.when {
+            When::At => RetryAt::At(self.at),
+            When::Unknown => RetryAt::Unknown,
+            When::Never => RetryAt::Never,
+        }
     }
 }

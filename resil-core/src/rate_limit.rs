@@ -97,8 +97,8 @@ pub trait Limit {
     /// refunded and in whatever order, what was *not* refunded keeps the law of the limit. A window
     /// gives back all of it, or nothing once it has left the window.
     ///
-    /// The charge has to come from this state. A naked state cannot tell one from before a reset or
-    /// from before a clock went back: [`Limiter`] and [`RateLimiter`] can.
+    /// The charge has to come from this state. A naked state cannot tell one from before a reset:
+    /// [`Limiter`] and [`RateLimiter`] can.
     fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant);
 
     /// The largest cost that passes now.
@@ -110,8 +110,13 @@ pub trait Limit {
     /// The next instant after `now` at which an answer changes by itself; `None` when none will.
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
 
+    /// Brings back what a step of the clock has left too far ahead, as a refusal does by itself; else
+    /// it changes nothing. For whoever waits for a state to be fresh that nobody asks about any more.
+    fn reanchor(&self, state: &mut Self::State, now: Instant);
+
     /// A state under this limit that owes what `state` owes under `old`, as far as it can: what was
-    /// spent stays spent when a quota changes.
+    /// spent stays spent when a quota changes, and comes back no later for being set again: parts of
+    /// a token are kept, and so is a window of the same length.
     fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
 }
 
@@ -163,6 +168,10 @@ impl<L: Limit> Limit for &L {
 
     fn next_deadline(&self, state: &L::State, now: Instant) -> Option<Instant> {
         (**self).next_deadline(state, now)
+    }
+
+    fn reanchor(&self, state: &mut L::State, now: Instant) {
+        (**self).reanchor(state, now);
     }
 
     fn inherit(&self, old: &Self, state: &L::State, now: Instant) -> L::State {

@@ -306,6 +306,7 @@ impl Wait {
 }
 
 /// Why a failed attempt is the last one.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Stop {

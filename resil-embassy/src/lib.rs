@@ -9,6 +9,8 @@
 //! |---|---|---|
 //! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
+//! | [`rate_limit`] | [`RateLimiter`] | a table of peers of fixed size, each with its own limit |
+//! | [`retry`] | [`retry_with_policy`] | another attempt, after waits that grow |
 //!
 //! Policies are constants and live in flash; a shared machine is a `static` whose state is a few
 //! bytes behind an [`embassy_sync::blocking_mutex::Mutex`], held for one decision, never across an
@@ -36,6 +38,10 @@ pub use resil_core as core;
 
 pub mod circuit_breaker;
 pub mod clock;
+pub mod rate_limit;
+pub mod retry;
 
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;
+pub use rate_limit::RateLimiter;
+pub use retry::retry_with_policy;

@@ -5,11 +5,13 @@ mod mock_time;
 use core::cell::Cell;
 use core::future::pending;
 use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use mock_time::{advance, at_zero, poll_once, run};
 use resil_embassy::CircuitBreaker;
 use resil_embassy::clock::sleep_until;
+use resil_embassy::core::backoff::Jitter;
 use resil_embassy::core::circuit_breaker::{CircuitBreakerConfig, Recorded, State};
 use resil_embassy::core::outcome::{Classification, FailureClass, RetryAt};
 use resil_embassy::core::{ErrorCode, Instant, valid};
@@ -167,4 +169,20 @@ fn it_can_be_forced_and_let_go() {
     assert_eq!(breaker.state(), State::Disabled);
     breaker.reset();
     assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn jitter_is_drawn_from_the_function_that_was_given() {
+    static DRAWS: AtomicU32 = AtomicU32::new(0);
+    fn draw() -> u32 {
+        DRAWS.fetch_add(1, Ordering::Relaxed)
+    }
+    static JITTERED: CircuitBreakerConfig =
+        valid!(CircuitBreakerConfig::builder().failure_threshold(1).jitter(Jitter::Equal).build());
+    let _turn = at_zero();
+    let breaker = CircuitBreaker::<CriticalSectionRawMutex>::new("peer", &JITTERED, draw);
+    fail(&breaker);
+    assert_eq!(DRAWS.load(Ordering::Relaxed), 1);
+    fail(&breaker); // refused: nothing opens, so nothing is drawn
+    assert_eq!(DRAWS.load(Ordering::Relaxed), 1);
 }

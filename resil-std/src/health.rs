@@ -24,18 +24,30 @@ mod report;
 mod run;
 
 use core::fmt;
+use core::future::Future;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use resil_core::Clock;
-use resil_core::health::{CheckId, HealthRegistry, RegisterError};
+use resil_core::health::{
+    CheckId, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, MESSAGE, Probe,
+    RegisterError,
+};
+use resil_core::text::Text;
+use resil_core::{Clock, ConfigError};
 
 use crate::clock::SystemClock;
-use run::Runner;
+use run::{Ended, Runner};
 
 pub use check::{Check, IntoCheckResult};
 pub use report::{CheckHealth, OverallHealth};
+
+/// Where its log events go.
+const TARGET: &str = "resil::health";
+/// How long a check may take, where nothing else is said.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a result counts, where nothing else is said.
+const TTL: Duration = Duration::from_secs(30);
 
 /// The checks of a node, and how it is.
 ///
@@ -64,17 +76,219 @@ pub use report::{CheckHealth, OverallHealth};
 pub struct HealthChecker<const N: usize = 32>(Arc<Shared<N>>);
 
 struct Shared<const N: usize> {
-    defaults: HealthCheckerBuilder,
     state: Mutex<State<N>>,
+    timeout: Duration,
+    ttl: Duration,
 }
 
 struct State<const N: usize> {
     registry: HealthRegistry<Arc<str>, N>,
-    checks: BTreeMap<Arc<str>, Registered>,
+    runners: BTreeMap<Arc<str>, (CheckId, Arc<Runner>)>,
 }
 
-#[derive(Clone)]
-struct Registered {
-    id: CheckId,
-    runner: Arc<Runner>,
+impl HealthChecker {
+    /// A checker without checks, with room for 32.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_defaults(TIMEOUT, TTL)
+    }
+}
+
+impl Default for HealthChecker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> HealthChecker<N> {
+    /// A checker whose checks may take `timeout` and whose results count for `ttl`, where a
+    /// [`Check`] says nothing else. With room for `N` checks, at 300 bytes each.
+    ///
+    /// Durations of zero are refused with the first check that would use them.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_std::health::HealthChecker;
+    ///
+    /// let checker =
+    ///     HealthChecker::<64>::with_defaults(Duration::from_secs(1), Duration::from_secs(10));
+    /// assert!(checker.register_bool("link", || true).is_ok());
+    /// ```
+    #[must_use]
+    pub fn with_defaults(timeout: Duration, ttl: Duration) -> Self {
+        let registry = HealthRegistry::new(SystemClock.now());
+        let state = Mutex::new(State { registry, runners: BTreeMap::new() });
+        Self(Arc::new(Shared { state, timeout, ttl }))
+    }
+
+    /// Registers an async check: [`Check::new`].
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_check<F, Fut>(
+        &self,
+        name: impl Into<Arc<str>>,
+        check: F,
+    ) -> Result<(), RegisterError>
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output: IntoCheckResult> + Send + 'static,
+    {
+        self.register(Check::new(name, check))
+    }
+
+    /// Registers a check that may block its thread: [`Check::sync`].
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_sync<R: IntoCheckResult>(
+        &self,
+        name: impl Into<Arc<str>>,
+        check: impl Fn() -> R + Send + Sync + 'static,
+    ) -> Result<(), RegisterError> {
+        self.register(Check::sync(name, check))
+    }
+
+    /// Registers a check that says yes or no; it may block its thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_bool(
+        &self,
+        name: impl Into<Arc<str>>,
+        check: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Result<(), RegisterError> {
+        self.register(Check::sync(name, check))
+    }
+
+    /// Registers a check. It is unknown until it has been run.
+    ///
+    /// # Errors
+    ///
+    /// A check of this name is registered, `N` are, or its timeout or time to live is zero. Nothing
+    /// has changed then.
+    pub fn register(&self, check: Check) -> Result<(), RegisterError> {
+        let Check { name, start, timeout, ttl } = check;
+        let timeout = timeout.unwrap_or(self.0.timeout);
+        if timeout.is_zero() {
+            return Err(ConfigError::new("timeout", "timeout must be at least 1 ns").into());
+        }
+        let mut state = self.0.state();
+        let now = SystemClock.now();
+        let id = state.registry.register(Arc::clone(&name), ttl.unwrap_or(self.0.ttl), now)?;
+        state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout))));
+        Ok(())
+    }
+
+    /// Takes a check out; `false` when there is none of this name. A run of it that is going ends by
+    /// itself, and its result is dropped.
+    #[expect(clippy::must_use_candidate, reason = "whether it was there is news, not a duty")]
+    pub fn unregister(&self, name: &str) -> bool {
+        let mut state = self.0.state();
+        let Some((id, _)) = state.runners.remove(name) else { return false };
+        state.registry.unregister(id).is_ok()
+    }
+
+    /// Runs every check and says how the node is.
+    ///
+    /// It takes as long as the slowest check, and at most as long as the longest timeout. Results
+    /// that count for less than that are unknown again by then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where there is a check to run.
+    pub async fn get_overall_health(&self) -> OverallHealth {
+        let runners: Vec<_> = self.0.state().runners.values().cloned().collect();
+        let runs: Vec<_> = runners.into_iter().map(|(id, runner)| self.run(id, &runner)).collect();
+        for run in runs {
+            run::ended(run).await;
+        }
+        self.report()
+    }
+
+    /// Runs one check and says how it is; `None` when there is none of this name.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn check(&self, name: &str) -> Option<CheckHealth> {
+        let (id, runner) = self.0.state().runners.get(name).cloned()?;
+        run::ended(self.run(id, &runner)).await;
+        self.report().checks.into_iter().find(|check| check.name == name)
+    }
+
+    /// How the node is by the results that are stored; runs nothing and awaits nothing.
+    #[must_use]
+    pub fn report(&self) -> OverallHealth {
+        let state = self.0.state();
+        OverallHealth::new(&state.registry.report(SystemClock.now()))
+    }
+
+    /// How the node is for who asks, by the results that are stored.
+    #[must_use]
+    pub fn status(&self, probe: Probe) -> HealthStatus {
+        self.0.state().registry.status(probe, SystemClock.now())
+    }
+
+    /// How long the checker has been there.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.0.state().registry.uptime(SystemClock.now())
+    }
+
+    fn run(&self, id: CheckId, runner: &Arc<Runner>) -> Ended {
+        let shared = Arc::clone(&self.0);
+        runner.run(move |result| shared.record(id, result))
+    }
+}
+
+impl<const N: usize> Shared<N> {
+    /// Nothing of the user's runs under the lock, so a panic cannot have left it half-changed.
+    fn state(&self) -> MutexGuard<'_, State<N>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, id: CheckId, result: HealthCheckResult) {
+        let (status, message) = (result.status(), result.message().clone());
+        let mut state = self.state();
+        let before = state.registry.record(id, result, SystemClock.now());
+        let name =
+            state.runners.iter().find(|(_, (of, _))| *of == id).map(|(name, _)| Arc::clone(name));
+        drop(state);
+        // Without either it has been taken out meanwhile.
+        if let (Ok(before), Some(check)) = (before, name) {
+            log(&check, before, status, &message);
+        }
+    }
+}
+
+/// Logs a check whose status is not what it was.
+fn log(check: &str, before: CheckStatus, after: HealthStatus, message: &Text<MESSAGE>) {
+    if before == CheckStatus::Known(after) {
+        return;
+    }
+    let (from, to) = (before.name(), after.name());
+    match after {
+        HealthStatus::Healthy => {
+            tracing::info!(target: TARGET, check, from, to, %message, "changed");
+        }
+        HealthStatus::Degraded | HealthStatus::Unhealthy => {
+            tracing::warn!(target: TARGET, check, from, to, %message, "changed");
+        }
+    }
+}
+
+impl<const N: usize> Clone for HealthChecker<N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<const N: usize> fmt::Debug for HealthChecker<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealthChecker").field("report", &self.report()).finish_non_exhaustive()
+    }
 }

@@ -1,8 +1,125 @@
-//! Resilience for tokio and for threads.
+//! Resilience for tokio and for threads: retry, rate limits, circuit breakers, health.
+//!
+//! [`resil_core`] decides; this crate does. It reads the clock, locks, asks core, runs the operation,
+//! sleeps until the instant that core named, and logs. There is no threshold and no arithmetic on
+//! times in it, so what a test with a mock clock shows of core holds here too, and on a
+//! microcontroller, where `resil-embassy` has the same files and the same names.
+//!
+//! | module | item | use |
+//! |---|---|---|
+//! | [`retry`] | [`retry_with_policy`], [`retry_sync`] | try again, with waits that grow |
+//! | [`rate_limit`] | [`RateLimiter`] | may this peer send now, and if not, when |
+//! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
+//! | [`health`] | [`HealthChecker`] | how is this node |
+//! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
+//! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
+//!
+//! # A node's three guards
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_std::circuit_breaker::CircuitBreaker;
+//! use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+//! use resil_std::core::error::{NetworkError, ResilienceError};
+//! use resil_std::core::rate_limit::RateLimitConfig;
+//! use resil_std::core::retry::RetryPolicy;
+//! use resil_std::core::valid;
+//! use resil_std::rate_limit::RateLimiter;
+//! use resil_std::retry::Retry;
+//!
+//! // Policies are checked by the compiler.
+//! const CONNECT: RetryPolicy =
+//!     valid!(RetryPolicy::builder().max_attempts(3).deadline(Duration::from_secs(20)).build());
+//! const PEER: CircuitBreakerConfig =
+//!     valid!(CircuitBreakerConfig::builder().failure_threshold(5).build());
+//! const SENDER: RateLimitConfig = valid!(
+//!     RateLimitConfig::builder().max_requests(100).time_window(Duration::from_secs(60)).build()
+//! );
+//!
+//! struct Node {
+//!     senders: RateLimiter<u64>,
+//!     peer: CircuitBreaker,
+//! }
+//!
+//! impl Node {
+//!     /// A message from `sender`: admitted if it keeps its limit, and passed on to the peer.
+//!     async fn route(&self, sender: u64) -> Result<(), ResilienceError<NetworkError>> {
+//!         self.senders.allow(&sender, 1)?;
+//!         let send = || self.peer.call(send_to_peer);
+//!         Retry::new(&CONNECT, "send").call_guarded(send).await
+//!     }
+//! }
+//!
+//! async fn send_to_peer() -> Result<(), NetworkError> {
+//!     // ...
+//!     # Ok(())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let node = Node { senders: RateLimiter::new(SENDER), peer: CircuitBreaker::new("peer-7", PEER) };
+//! node.route(42).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds everywhere
+//!
+//! - **Cancel-safe.** Dropping any future of this crate gives back what it held: a permit is told
+//!   back as abandoned, a sleep ends, nothing that was not admitted has been taken.
+//! - **No lock across an `.await`**, nor while code of yours runs: operations, classifiers, checks
+//!   and log subscribers may use the machines they are called from.
+//! - **A panic disables nothing.** Locks that were poisoned are taken all the same, because what they
+//!   guard is whole.
+//! - **Virtual time in tests.** Under tokio's paused time every wait is virtual; [`clock`] says more.
+//!
+//! # Log events
+//!
+//! Through [`tracing`]; targets, levels, messages and fields are stable. Codes are the names of
+//! [`ErrorCode`](resil_core::ErrorCode).
+//!
+//! | target | message | level | fields |
+//! |---|---|---|---|
+//! | `resil::retry` | `attempt succeeded` | debug | `operation`, `attempt` (from 1), `max_attempts` |
+//! | | `attempt failed` | warn | these, `error`, and `delay` before the next one or `code` of the end |
+//! | | `attempt refused` | warn | these, `code` of the refusal, `delay` if it is waited for |
+//! | | `overslept` | warn | these, `code`: the wait ended after the deadline |
+//! | `resil::circuit_breaker` | `transition` | warn to open, else info | `breaker`, `from`, `to` |
+//! | | `refused` | debug | `breaker`, `code` |
+//! | `resil::rate_limit` | `refused` | debug | `id`, `tokens`, `code`, `retry_after` |
+//! | `resil::health` | `changed` | warn, info to healthy | `check`, `from`, `to`, `message` |
+//!
+//! Events are logged after the lock is free, so those of two threads may change places; the `from`
+//! and `to` of one breaker still form a chain.
+//!
+//! # Features
+//!
+//! `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
+//! a health endpoint.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub use resil_core as core;
 
 pub mod circuit_breaker;
 pub mod clock;
+pub mod health;
 pub mod rate_limit;
 pub mod retry;
+
+pub use circuit_breaker::CircuitBreaker;
+pub use clock::{MockClock, SystemClock};
+pub use health::HealthChecker;
+pub use rate_limit::RateLimiter;
+pub use retry::{retry_sync, retry_with_policy};

@@ -261,6 +261,7 @@ impl<K, L: Limit, T> RateLimiter<K, L, T> {
 
     /// A panic while the lock was held came from the clock or from the id's own traits. Core calls
     /// them between its steps, so the table is whole.
+    #[expect(clippy::indexing_slicing, reason = "a shard is a remainder by the number of shards")]
     fn table(&self, shard: usize) -> MutexGuard<'_, Table<K, L>> {
         self.0.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }

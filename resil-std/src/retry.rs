@@ -1,7 +1,7 @@
 //! Try again, with waits that grow.
 //!
 //! [`retry_with_policy`] runs an async operation, [`retry_sync`] one that blocks the thread, both
-//! under a [`RetryPolicy`](resil_core::retry::RetryPolicy). [`Retry`] is the same with more to say:
+//! under a [`RetryPolicy`]. [`Retry`] is the same with more to say:
 //! another clock, or an operation that is guarded itself.
 //!
 //! # Laws

@@ -1,6 +1,16 @@
 //! What the suite compares the machines with: slow, obviously right models in exact fractions.
 //!
-//! An oracle is written from SPEC alone and shares no code with the core. It may allocate, divide
+//! An oracle is written from the documented laws alone and shares no code with the core. It may allocate, divide
 //! and loop as long as it likes; it must be plain enough to be believed by reading it.
 
 pub mod oracle;
+pub mod vectors;
+
+/// The READMEs, whose examples run as tests.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../README.md")]
+    struct Root;
+    #[doc = include_str!("../../resil-core/README.md")]
+    struct Core;
+}

@@ -1,7 +1,9 @@
 //! Reference models, one per machine.
 
+pub mod backoff;
 pub mod breaker;
 pub mod rate_limit;
+pub mod retry;
 
 use num_bigint::BigInt;
 

@@ -2,7 +2,19 @@
 //!
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
 
+mod backoff;
 mod circuit_breaker;
+mod conformance;
+mod errors;
+mod health;
 mod per_peer;
 mod rate_limit;
 mod rate_limit_laws;
+mod retry;
+mod retry_laws;
+mod seed_snippets;
+mod std_circuit_breaker;
+mod std_health;
+mod std_rate_limit;
+mod std_retry;
+mod std_tracing;

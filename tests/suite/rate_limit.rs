@@ -1,4 +1,4 @@
-//! What SPEC says about rate limits, row by row, and the pitfalls that have a plain example.
+//! What is promised of rate limits, one by one, and the pitfalls that have a plain example.
 
 use core::time::Duration;
 use resil_core::rate_limit::{

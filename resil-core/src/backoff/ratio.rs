@@ -190,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn roundings_are_to_the_nearest() {
+        let rounded = |wide| Factor::rounded(wide, 0);
+        let exactly = |mantissa, exponent| Factor { mantissa, exponent };
+        assert_eq!(rounded(1), exactly(1 << 63, -63));
+        assert_eq!(rounded((1 << 127) + (1 << 63) - 1), exactly(1 << 63, 64));
+        assert_eq!(rounded((1 << 127) + (1 << 63)), exactly((1 << 63) + 1, 64));
+        assert_eq!(rounded(u128::MAX), exactly(1 << 63, 65), "up into the next bit");
+    }
+
+    #[test]
     fn a_factor_grows_shrinks_and_saturates() {
         let half = Factor::from_ratio(Ratio::new(1, 2)).unwrap();
         assert_eq!(half.grow(1_000, 3), 125);

@@ -227,7 +227,7 @@ impl CircuitBreakerConfigBuilder {
     ///
     /// [`ConfigError`] names the setting: a threshold, `probes` or a duration of zero, more than 85
     /// probes, a duration above 2^62 ns (146 years), a `multiplier` that is neither 1 nor 1.01 to 64,
-    /// a `max_timeout` below `timeout`, a `jitter` that is none of the three, or a `lease` that an
+    /// a `max_timeout` below `timeout` or not reached by `multiplier` within 255 openings, a `jitter` that is none of the three, or a `lease` that an
     /// attempt may outlive.
     pub const fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
         if self.failure_threshold == 0 {
@@ -291,7 +291,13 @@ impl CircuitBreakerConfigBuilder {
             .jitter(self.jitter)
             .build();
         match curve {
-            Ok(curve) => Ok(OpenTime::new(curve)),
+            Ok(curve) => match OpenTime::new(curve) {
+                time if time.counts_to_the_longest() => Ok(time),
+                _ => Err(ConfigError::new(
+                    "max_timeout",
+                    "max_timeout must be reached by the multiplier within 255 openings in a row",
+                )),
+            },
             // The other settings of the curve are checked above.
             Err(_) => Err(ConfigError::new("multiplier", "multiplier must be 1, or 1.01 to 64")),
         }
@@ -355,6 +361,8 @@ mod tests {
             (new().multiplier(Ratio::new(65, 1)), "multiplier"),
             (new().max_timeout(Duration::from_nanos(60 * SECOND - 1)), "max_timeout"),
             (new().max_timeout(long), "max_timeout"),
+            // Openings are counted in a byte, and 1.01^254 is 12.5.
+            (new().multiplier(Ratio::new(101, 100)).max_timeout(13 * SECONDS_60), "max_timeout"),
             (new().jitter(Jitter::Full), "jitter"),
             (new().jitter(Jitter::Decorrelated), "jitter"),
             (new().attempt_timeout(zero), "attempt_timeout"),
@@ -384,6 +392,8 @@ mod tests {
             .unwrap();
         assert_eq!(config.lease(), 2 * longest);
         assert!(CircuitBreakerConfig::builder().timeout(Duration::from_nanos(1)).build().is_ok());
+        let slowly = CircuitBreakerConfig::builder().multiplier(Ratio::new(101, 100));
+        assert!(slowly.build().is_ok(), "ten times the timeout is reached at the 233rd opening");
     }
 
     #[test]

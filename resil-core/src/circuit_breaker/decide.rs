@@ -289,7 +289,6 @@ impl CircuitBreakerConfig {
             let until = now.plus_nanos(self.open_time.longest(state.openings));
             return Recorded::counted(state.enter(Phase::Settling, until));
         }
-        state.openings = 0;
         Recorded::counted(state.enter(Phase::Closed, Instant::EPOCH))
     }
 

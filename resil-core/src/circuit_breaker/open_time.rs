@@ -33,6 +33,11 @@ impl OpenTime {
         self.curve.delay_nanos(u32::MAX) > self.first
     }
 
+    /// Whether openings, which are counted in a byte, can be told apart until they last longest.
+    pub(super) const fn counts_to_the_longest(&self) -> bool {
+        self.curve.delay_nanos(attempt(u8::MAX)) == self.curve.delay_nanos(u32::MAX)
+    }
+
     /// The longest that opening number `openings`, from 1, can last.
     pub(super) fn longest(&self, openings: u8) -> u64 {
         let nominal = self.curve.delay_nanos(attempt(openings));

@@ -8,7 +8,8 @@ use crate::time::Instant;
 /// Neither `Clone` nor `Copy`: it settles once. One that is dropped without being told back does no
 /// harm while closed; while half-open it blocks a probe slot until its lease ends, so adapters wrap
 /// it in a guard that records [`Outcome::Abandoned`](crate::Outcome::Abandoned). It is good only for
-/// the breaker that issued it; another one cannot tell.
+/// the breaker that issued it, another one cannot tell; and for 65,535 of its transitions, after
+/// which its epoch comes round again.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a permit is lent: tell it back with `record`"]

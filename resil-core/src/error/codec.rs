@@ -3,6 +3,7 @@
 use super::details::{Details, VALUE_TEXT, Value};
 use super::wire::{LOST, RETRY_AFTER, WireDetails};
 use crate::text::Text;
+use crate::time::saturating_nanos;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -20,12 +21,13 @@ enum Tagged {
 /// nanoseconds, codes are numbers.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = match self.clone().into_wire() {
-            Self::Bool(value) => Tagged::Bool(value),
-            Self::Unsigned(value) => Tagged::Unsigned(value),
-            Self::Signed(value) => Tagged::Signed(value),
-            Self::Text(value) => Tagged::Text(value),
-            Self::Duration(_) | Self::Code(_) => return serializer.serialize_unit(),
+        let value = match self {
+            Self::Bool(value) => Tagged::Bool(*value),
+            Self::Unsigned(value) => Tagged::Unsigned(*value),
+            Self::Signed(value) => Tagged::Signed(*value),
+            Self::Duration(span) => Tagged::Unsigned(saturating_nanos(*span)),
+            Self::Code(code) => Tagged::Unsigned(code.number().into()),
+            Self::Text(value) => Tagged::Text(value.clone()),
         };
         if !serializer.is_human_readable() {
             return value.serialize(serializer);

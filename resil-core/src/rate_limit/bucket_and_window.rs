@@ -215,13 +215,16 @@ impl<W: Window> Limit for RateLimit<W> {
         at.filter(|at| self.bucket.tells(*at))
     }
 
+    fn reanchor(&self, state: &mut Self::State, now: Instant) {
+        self.bucket.reanchor(&mut state.bucket, now);
+        self.window.reanchor(&mut state.window, now);
+    }
+
     fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
-        let mut window = W::FRESH;
-        let used = old.window.used(&state.window, now).min(self.config().max_requests());
-        if used > 0 {
-            self.window.commit(&mut window, used, now);
+        RateLimitState {
+            bucket: self.bucket.inherit(&old.bucket, &state.bucket, now),
+            window: self.window.inherit(&old.window, &state.window, now),
         }
-        RateLimitState { bucket: self.bucket.inherit(&old.bucket, &state.bucket, now), window }
     }
 }
 

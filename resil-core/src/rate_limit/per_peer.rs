@@ -189,8 +189,13 @@ where
             Some(place) => place,
             None => match self.vacant(id, now) {
                 Some(index) => return self.move_in(index, id, cost, now),
-                None if self.refuses(cost) => return Err(self.table_full(cost, now)),
-                None => Place::Overflow,
+                None => {
+                    self.reanchor_sets(id, now);
+                    if self.refuses(cost) {
+                        return Err(self.table_full(cost, now));
+                    }
+                    Place::Overflow
+                }
             },
         };
         match self.account_mut(place) {
@@ -350,8 +355,22 @@ where
         let generation = slot.account.generation.wrapping_add(1);
         let mut account = Account { state: L::FRESH, generation };
         let charge = account.try_acquire(&self.limit, Place::Slot(index), cost, now)?;
-        *slot = Slot { key: Some(id.clone()), account };
+        if cost > 0 {
+            *slot = Slot { key: Some(id.clone()), account };
+        }
         Ok(charge)
+    }
+
+    /// Peers that have gone away do not ask any more, so after a clock has stepped back nobody else
+    /// would see to it that their slots become fresh again within one refill.
+    #[cold]
+    fn reanchor_sets(&mut self, id: &K, now: Instant) {
+        for start in self.sets(id) {
+            let set = self.slots.as_mut().get_mut(start..start.saturating_add(SET));
+            for slot in set.unwrap_or_default() {
+                self.limit.reanchor(&mut slot.account.state, now);
+            }
+        }
     }
 
     fn account_mut(&mut self, place: Place) -> Option<(&L, &mut Account<L::State>)> {
@@ -564,6 +583,44 @@ mod tests {
         table.check(&100, 2, NOW).unwrap();
         table.reset_all();
         assert_eq!(table.available(&100, NOW), 2, "the limit is kept");
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_keeps_no_slot_from_newcomers_for_long_pitfall_65() {
+        let mut table = Table::new(TokenBucket::new(RateLimitConfig::DEFAULT), OneSet);
+        let day = later(86_400_000);
+        for id in 0..8 {
+            table.check(&id, 10, day).unwrap(); // and they are never heard of again
+        }
+        assert!(table.check(&100, 1, NOW).is_ok(), "from the overflow bucket");
+        assert_eq!(table.place_of(&100), None);
+        let refilled = later(6_000);
+        assert!(table.check(&100, 1, refilled).is_ok());
+        assert!(table.place_of(&100).is_some(), "one refill after the step the slots are fresh");
+    }
+
+    #[test]
+    fn a_cost_of_zero_takes_no_slot() {
+        let mut table = full();
+        assert!(table.check(&100, 0, later(600)).is_ok());
+        assert_eq!(table.place_of(&100), None);
+        assert!(table.place_of(&0).is_some(), "nobody has lost his slot to it");
+    }
+
+    #[test]
+    fn a_limit_that_is_set_over_and_over_refills_all_the_same_pitfall_47() {
+        let mut table: RateLimiter<u64> =
+            RateLimiter::new(RateLimit::new(RateLimitConfig::DEFAULT), KeyedHash::from_seed(1));
+        let config = |max| RateLimitConfig::builder().max_requests(max).build().unwrap();
+        // Every 100 ms, a sixth of a token's time and a six-hundredth of the window.
+        let mut admitted = 0;
+        for step in 0..3_000 {
+            let now = later(step * 100);
+            table.set_limit(7, config(100 + step as u32 % 2), now).unwrap();
+            admitted += u32::from(table.check(&7, 1, now).is_ok());
+        }
+        // Five minutes; ten elevenths of the quota are the law of ten sub-windows.
+        assert!((450..=10 + 5 * 101).contains(&admitted), "{admitted}");
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub trait Window: Sized {
     /// stays for longer than one window from `now`.
     fn reanchor(&self, state: &mut Self::State, now: Instant);
 
+    /// What `state` counts under `old`, as far as this limit can count it, the latest first. Where
+    /// the windows differ in length, all of it is counted at `now`.
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
+
     /// Takes a charge out of the count, unless it has left the window.
     fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant);
 

@@ -111,6 +111,10 @@ impl Limit for StrictBucket {
         self.bucket.next_deadline(state, now)
     }
 
+    fn reanchor(&self, state: &mut BucketState, now: Instant) {
+        self.bucket.reanchor(state, now);
+    }
+
     fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
         self.bucket.inherit(&old.bucket, state, now)
     }

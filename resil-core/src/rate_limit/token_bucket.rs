@@ -341,11 +341,29 @@ impl Limit for TokenBucket {
         self.instant_of(unit.saturating_add(missing.saturating_sub(allowed)))
     }
 
+    fn reanchor(&self, state: &mut BucketState, now: Instant) {
+        if self.tells(now) {
+            state.0 = self.settled(state, self.units(now.as_nanos()));
+        }
+    }
+
     fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
-        let spent = old.capacity().saturating_sub(old.available(state, now));
-        let mut state = Self::FRESH;
-        let _ = self.try_acquire(&mut state, spent.min(self.capacity()), now);
-        state
+        // A token is a power of two in units of either bucket.
+        let missing = u128::from(old.missing(state, now).min(old.full));
+        let (from, to) = (old.token.trailing_zeros(), self.token.trailing_zeros());
+        let missing = match to.checked_sub(from) {
+            Some(finer) => missing.wrapping_shl(finer),
+            None => {
+                let coarser = from.saturating_sub(to);
+                let cut = 1_u128.wrapping_shl(coarser).saturating_sub(1);
+                missing.saturating_add(cut).wrapping_shr(coarser)
+            }
+        };
+        if missing == 0 {
+            return Self::FRESH;
+        }
+        let units = self.units(now.as_nanos().min(self.horizon));
+        BucketState(units.saturating_add(missing.min(self.full.into()) as u64))
     }
 }
 

@@ -3,7 +3,6 @@
 use core::fmt;
 use core::future::Future;
 use core::time::Duration;
-use std::error::Error;
 use std::sync::Arc;
 
 use resil_core::health::HealthCheckResult;
@@ -13,7 +12,8 @@ use tokio::task::JoinHandle;
 ///
 /// ```
 /// use core::time::Duration;
-/// use resil_std::health::{Check, HealthCheckResult, HealthChecker};
+/// use resil_std::core::health::HealthCheckResult;
+/// use resil_std::health::{Check, HealthChecker};
 ///
 /// let checker = HealthChecker::new();
 /// checker.register(
@@ -106,4 +106,31 @@ impl fmt::Debug for Check {
 pub trait IntoCheckResult {
     /// The answer as a result.
     fn into_check_result(self) -> HealthCheckResult;
+}
+
+impl IntoCheckResult for HealthCheckResult {
+    fn into_check_result(self) -> HealthCheckResult {
+        self
+    }
+}
+
+impl IntoCheckResult for bool {
+    fn into_check_result(self) -> HealthCheckResult {
+        self.into()
+    }
+}
+
+impl IntoCheckResult for () {
+    fn into_check_result(self) -> HealthCheckResult {
+        true.into()
+    }
+}
+
+impl<R: IntoCheckResult, E: fmt::Display> IntoCheckResult for Result<R, E> {
+    fn into_check_result(self) -> HealthCheckResult {
+        match self {
+            Ok(answer) => answer.into_check_result(),
+            Err(error) => HealthCheckResult::unhealthy(error),
+        }
+    }
 }

@@ -28,6 +28,12 @@ struct Run {
 /// Closes when a run has ended and its result is stored.
 pub(super) type Ended = watch::Receiver<()>;
 
+/// Waits until a run has ended.
+pub(super) async fn ended(mut run: Ended) {
+    // Nothing is ever sent: the answer is that the sender has gone.
+    let _ = run.changed().await;
+}
+
 impl Runner {
     pub(super) fn new(start: Start, timeout: Duration) -> Self {
         Self { start, timeout, run: Mutex::default() }
@@ -37,7 +43,10 @@ impl Runner {
     ///
     /// The run is a task of its own: it ends by itself, by its timeout at the latest, whether or not
     /// anyone is still waiting, and `store` gets its result in any case.
-    pub(super) fn run(self: &Arc<Self>, store: impl FnOnce(HealthCheckResult) + Send + 'static) -> Ended {
+    pub(super) fn run(
+        self: &Arc<Self>,
+        store: impl FnOnce(HealthCheckResult) + Send + 'static,
+    ) -> Ended {
         let mut run = self.lock();
         if let Some(going) = run.going.as_ref().filter(|going| going.has_changed().is_ok()) {
             return going.clone();

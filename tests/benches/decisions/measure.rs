@@ -1,6 +1,6 @@
 //! Interleaved rounds, and the table they end in.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 use std::time::Instant;
 
 const ROUNDS: usize = 41;

@@ -329,3 +329,16 @@ fn a_snapshot_goes_on_where_the_breaker_was() {
     let restored = CircuitBreaker::from_parts(breaker.config(), snapshot);
     assert_eq!(restored.retry_at(s(1)), breaker.retry_at(s(1)));
 }
+
+#[test]
+fn only_what_answers_like_a_new_one_is_fresh() {
+    let mut breaker = breaker(builder());
+    assert!(breaker.is_fresh(s(0)));
+    call(&mut breaker, FAILURE, s(0));
+    assert!(!breaker.is_fresh(s(0)), "a failure is remembered");
+    call(&mut breaker, Outcome::Success, s(0));
+    assert!(breaker.is_fresh(s(0)));
+    call(&mut breaker, FAILURE, s(0));
+    call(&mut breaker, FAILURE, s(0));
+    assert!(!breaker.is_fresh(s(0)) && !breaker.is_fresh(s(10)), "open, half-open");
+}

@@ -4,7 +4,7 @@
 //! 0 or 1 s, it is 10 s now, and calls that end now have run since 0 s. After a change that is meant, write the table anew by running this test with `WRITE_TRANSITIONS=1`.
 
 use super::*;
-use std::fmt::Write;
+use core::fmt::Write;
 
 const COMMITTED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/suite/circuit_breaker/transitions.txt");

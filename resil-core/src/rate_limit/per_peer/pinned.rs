@@ -27,6 +27,7 @@ impl<K: Eq, L: Limit> Pinned<K, L> {
 }
 
 /// Why a limit was not set.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SetLimitError {

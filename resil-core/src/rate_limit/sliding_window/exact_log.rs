@@ -168,6 +168,23 @@ impl<const N: usize> Window for ExactLog<N> {
         }
     }
 
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        let mut kept = state.clone();
+        old.reanchor(&mut kept, now);
+        if old.window == self.window {
+            let excess = self.excess(&kept, 0);
+            kept.first = kept.place(excess) as u16;
+            kept.len = u32::from(kept.len).saturating_sub(excess) as u16;
+            return kept;
+        }
+        let mut fresh = Self::FRESH;
+        let used = old.used(&kept, now).min(self.max);
+        if used > 0 {
+            self.commit(&mut fresh, used, now);
+        }
+        fresh
+    }
+
     fn refund(&self, state: &mut Self::State, charge: LogCharge, _: Instant) {
         if charge.anchor != state.anchor {
             return;
@@ -235,6 +252,23 @@ mod tests {
         assert_eq!(log.used(&state, at(144)), 4);
         assert_eq!(log.used(&state, at(145)), 1);
         assert_eq!(log.next_deadline(&state, at(145)), Some(at(180)));
+    }
+
+    #[test]
+    fn a_window_of_the_same_length_goes_on_where_it_was() {
+        let [old, new] = [log::<4>(4, 40).unwrap(), log::<4>(2, 40).unwrap()];
+        let mut state = ExactLog::<4>::FRESH;
+        for now in [100, 105, 110] {
+            old.commit(&mut state, 1, at(now));
+        }
+        let state = new.inherit(&old, &state, at(120));
+        assert_eq!(new.used(&state, at(120)), 2, "no more than it can count");
+        assert_eq!(new.opens_at(&state, 1, at(120)), at(145), "and of those the latest");
+        assert_eq!(new.used(&state, at(145)), 1);
+        assert_eq!(new.used(&state, at(150)), 0);
+        let longer = log::<4>(4, 80).unwrap();
+        let state = longer.inherit(&new, &state, at(120));
+        assert_eq!(longer.empty_at(&state, at(120)), at(200), "all of it counted now");
     }
 
     #[test]

@@ -178,6 +178,27 @@ impl<const K: usize> Window for SubWindows<K> {
         }
     }
 
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        let mut counted = old.as_of(state, now.as_nanos());
+        let mut excess = counted.total().saturating_sub(self.max);
+        if old.width == self.width {
+            for back in (0..=K).rev() {
+                if let Some(count) = counted.count_mut(back) {
+                    let dropped = excess.min(*count);
+                    *count = count.saturating_sub(dropped);
+                    excess = excess.saturating_sub(dropped);
+                }
+            }
+            return counted;
+        }
+        let mut fresh = SubWindowsState::FRESH;
+        let used = counted.total().saturating_sub(excess);
+        if used > 0 {
+            self.commit(&mut fresh, used, now);
+        }
+        fresh
+    }
+
     fn refund(&self, state: &mut Self::State, charge: SubWindowsCharge, now: Instant) {
         let mut current = self.as_of(state, now.as_nanos());
         if current.grid != charge.grid {
@@ -237,6 +258,21 @@ mod tests {
         assert_eq!(window.next_deadline(&state, at(116)), Some(at(155)));
         assert_eq!(window.next_deadline(&state, at(155)), Some(at(165)));
         assert_eq!(window.next_deadline(&state, at(165)), None);
+    }
+
+    #[test]
+    fn a_window_of_the_same_length_goes_on_where_it_was() {
+        let [old, new] = [window::<4>(10, 40), window::<4>(4, 40)];
+        let mut state = SubWindows::FRESH;
+        old.commit(&mut state, 3, at(100)); // leaves at 150
+        old.commit(&mut state, 3, at(115)); // leaves at 160
+        let state = new.inherit(&old, &state, at(120));
+        assert_eq!(new.used(&state, at(149)), 4, "no more than it can count");
+        assert_eq!(new.used(&state, at(150)), 3, "and of those the latest");
+        assert_eq!(new.used(&state, at(160)), 0);
+        let longer = window::<4>(4, 80);
+        let state = longer.inherit(&new, &state, at(120));
+        assert_eq!(longer.empty_at(&state, at(120)), at(220), "all of it counted now");
     }
 
     #[test]

@@ -13,22 +13,34 @@ use negatives as _;
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
-use resil_core::outcome::{Classification, Classify, EveryError};
-use resil_core::rate_limit::{Limit, Limiter, RateLimitConfig, StrictBucket, TokenBucket};
-use resil_core::{Instant, Outcome, Rejected, time, valid};
+use resil_core::health::{HealthCheckResult, HealthRegistry, Probe};
+use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
+use resil_core::rate_limit::{
+    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
+    TokenBucket,
+};
+use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, time, valid};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
+const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
 const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 
 /// Where the firmware starts.
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
     loop {
+        health();
         time_passes();
         outcomes();
+        retry(&black_box(RetryPolicy::DEFAULT));
         breaker(&black_box(CircuitBreakerConfig::DEFAULT));
         limit(&black_box(TokenBucket::new(RATE)));
         limit(&black_box(STRICT));
+        limit(&black_box(RateLimit::new(RATE)));
+        limit(&black_box(LOGGED));
+        peers::<TokenBucket>(TokenBucket::new(RATE));
+        peers::<RateLimit>(RateLimit::new(RATE));
         #[cfg(feature = "breach-panic")]
         black_box([1, 2, 3][black_box(1_usize)]);
         #[cfg(feature = "breach-float")]
@@ -58,6 +70,25 @@ fn time_passes() {
 fn outcomes() {
     black_box(EveryError.classify(&()));
     black_box(black_box(Classification::Ignored).outcome());
+}
+
+fn retry(policy: &RetryPolicy) {
+    let mut retry = black_box(Retry::start(policy, any_now()));
+    black_box((retry.attempt(), retry.failed(), retry.deadline()));
+    black_box(retry.is_past_deadline(any_now()));
+    let failure = black_box(Classification::Ignored);
+    if let Next::Wait(wait) = retry.record(policy, failure, black_box(0_u32), any_now()) {
+        black_box((wait.until(), wait.attempt()));
+    }
+    let refusal = Rejected::new(black_box(ErrorCode::RateLimitExceeded), black_box(RetryAt::Never));
+    match retry.refused(policy, refusal, black_box(0_u32), any_now()) {
+        Next::Wait(wait) => black_box(wait.until()),
+        Next::Stop(refused) => {
+            black_box(retry.refusal_error(refused, Some(())));
+            any_now()
+        }
+    };
+    black_box(retry.error(black_box(Stop::Exhausted), ()));
 }
 
 fn breaker(config: &CircuitBreakerConfig) {
@@ -109,14 +140,47 @@ fn limit<L: Limit>(limit: &L) {
     black_box(limit.is_fresh(&state, any_now()));
     black_box(limit.next_deadline(&state, any_now()));
     black_box(limit.inherit(limit, &state, any_now()));
+    limit.reanchor(&mut state, any_now());
 
-    let mut limiter = Limiter::with_state(limit, black_box(L::FRESH));
+    let mut limiter = Limiter::from_parts(limit, black_box(L::FRESH));
     if let Ok(charge) = black_box(limiter.try_acquire(black_box(1), any_now())) {
         limiter.refund(charge, any_now());
     }
     black_box(limiter.available(any_now()));
     limiter.reset();
-    black_box(limiter.snapshot());
+    black_box(limiter.as_state());
+}
+
+/// Every decision about one of many peers. A limit of one's own is built, so that is elsewhere.
+fn peers<L: Limit>(limit: L) {
+    let mut table: RateLimiter<u32, L> =
+        black_box(RateLimiter::new(limit, KeyedHash::from_seed(black_box(0))));
+    let id = black_box(7);
+    match black_box(table.check(&id, black_box(1), any_now())) {
+        Ok(charge) => table.refund(charge, any_now()),
+        Err(rejected) => refused(rejected),
+    }
+    black_box(table.peek(&id, black_box(1), any_now()).is_ok());
+    black_box(table.available(&id, any_now()));
+    black_box(table.get_limit(&id));
+    black_box(table.len());
+    black_box(table.next_deadline(any_now()));
+    black_box(table.remove_limit(&id, any_now()));
+    black_box(table.reset(&id));
+    table.reset_all();
+}
+
+fn health() {
+    let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
+    let Ok(id) = registry.register(black_box("peers"), any_duration(), any_now()) else { return };
+    let result = HealthCheckResult::degraded(black_box("1 of 3"));
+    black_box(registry.record(black_box(id), black_box(result), any_now()).is_ok());
+    black_box(registry.check(black_box(id), any_now()).is_ok());
+    black_box(registry.overall(any_now()));
+    black_box(registry.status(black_box(Probe::Liveness), any_now()));
+    black_box(registry.next_deadline(any_now()));
+    black_box(registry.len());
+    black_box(registry.unregister(black_box(id)).is_ok());
 }
 
 fn refused(rejected: Rejected) {

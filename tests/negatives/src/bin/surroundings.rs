@@ -1,5 +1,8 @@
 //! The rest of core that a firmware runs: policies built from values that come at run time, waits
 //! read as a `Duration`, errors and their wire form. It must not panic or use a float; it may divide.
+//!
+//! Not in it: printing an error as text. The compiler's own formatting of a `Duration`, which may be
+//! among the details, holds panics that the optimiser cannot rule out. Firmware has `defmt`.
 #![no_std]
 #![no_main]
 
@@ -9,8 +12,12 @@ use negatives as _;
 use resil_core::backoff::{Backoff, Curve, Jitter, Ratio, exponential_backoff};
 use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::error::{ErrorCode, NetworkError, ResilienceError, TimeoutError};
-use resil_core::outcome::RetryAt;
-use resil_core::rate_limit::{RateLimitConfig, StrictBucket, TokenBucket};
+use resil_core::health::HealthRegistry;
+use resil_core::outcome::{FailureClass, RetryAt};
+use resil_core::rate_limit::{
+    ExactLog, KeyedHash, RateLimit, RateLimitConfig, RateLimiter, StrictBucket, TokenBucket,
+};
+use resil_core::retry::{Next, Retry, RetryPolicy};
 use resil_core::text::Text;
 use resil_core::{ConfigError, Instant, ManualClock, Rejected};
 
@@ -22,6 +29,7 @@ pub extern "C" fn _start() -> ! {
         backoff();
         policies();
         errors();
+        health();
     }
 }
 
@@ -43,6 +51,12 @@ fn built<T>(result: Result<T, ConfigError>) {
 fn waits() {
     black_box(any_now().saturating_since(any_now()));
     black_box(any_now().as_duration());
+    let mut retry = Retry::start(&RetryPolicy::DEFAULT, any_now());
+    let failure = FailureClass::Transient.into();
+    if let Next::Wait(wait) = retry.record(&RetryPolicy::DEFAULT, failure, black_box(0), any_now())
+    {
+        black_box((wait.delay(), wait.remaining(any_now())));
+    }
     black_box(black_box(RetryAt::Unknown).wait_from(any_now()));
     let clock = ManualClock::new(any_now());
     clock.advance(any_duration());
@@ -71,6 +85,18 @@ fn backoff() {
 
 fn policies() {
     built(
+        RetryPolicy::builder()
+            .max_attempts(black_box(3))
+            .initial_delay(any_duration())
+            .max_delay(any_duration())
+            .exponential_base(Ratio::new(black_box(3), black_box(2)))
+            .jitter(black_box(Jitter::Full))
+            .deadline(any_duration())
+            .max_retry_after(any_duration())
+            .max_refusal_waits(black_box(0))
+            .build(),
+    );
+    built(
         CircuitBreakerConfig::builder()
             .failure_threshold(black_box(5))
             .success_threshold(black_box(1))
@@ -79,6 +105,9 @@ fn policies() {
             .lease(any_duration())
             .attempt_timeout(any_duration())
             .abandon_counts_after(black_box(None))
+            .multiplier(Ratio::new(black_box(3), black_box(2)))
+            .max_timeout(any_duration())
+            .jitter(black_box(Jitter::Full))
             .build(),
     );
     let rate = RateLimitConfig::builder()
@@ -89,8 +118,25 @@ fn policies() {
     if let Ok(rate) = rate {
         black_box(TokenBucket::new(rate));
         built(StrictBucket::new(rate));
+        black_box(RateLimit::new(rate));
+        built(RateLimit::<ExactLog<100>>::with_exact_log(rate));
+        let hasher = KeyedHash::from_seed(black_box(0));
+        let mut table = RateLimiter::<u32>::new(RateLimit::new(rate), hasher);
+        black_box(table.set_limit(black_box(7), black_box(rate), any_now()).is_ok());
+        black_box(table);
     }
     built(rate);
+}
+
+fn health() {
+    let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
+    let _ = registry.register(black_box("peers"), any_duration(), any_now());
+    let report = registry.report(any_now());
+    black_box(report.uptime());
+    black_box(Text::<64>::display(&report));
+    for check in report.checks() {
+        black_box((check.name(), check.status(), check.message(), check.details(), check.age()));
+    }
 }
 
 fn errors() {

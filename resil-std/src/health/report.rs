@@ -1,0 +1,130 @@
+//! What the node says about itself, with wall time.
+
+use core::time::Duration;
+
+use jiff::Timestamp;
+use resil_core::error::Details;
+use resil_core::health::{CheckReport, CheckStatus, HealthReport, HealthStatus};
+
+/// How the node is, and every check of it.
+///
+/// With the feature `serde` it is the body of a health endpoint:
+///
+/// ```json
+/// {"status":"DEGRADED","timestamp":"2026-11-24T00:20:00Z","uptime_ns":60000000000,
+///  "checks":[{"name":"peers","status":"DEGRADED","message":"3 of 5 connected",
+///             "details":{"peer_count":3},"timestamp":"2026-11-24T00:19:59Z"}]}
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct OverallHealth {
+    /// The worst of all checks, an unknown one counting as degraded; healthy without any.
+    pub status: HealthStatus,
+    /// When this was said: RFC 3339 when displayed or serialised.
+    pub timestamp: Timestamp,
+    /// How long the checker has been there.
+    #[cfg_attr(feature = "serde", serde(rename = "uptime_ns", serialize_with = "nanos"))]
+    pub uptime: Duration,
+    /// Every check that is registered, in no particular order.
+    pub checks: Vec<CheckHealth>,
+}
+
+/// How one check is.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct CheckHealth {
+    /// Its name.
+    pub name: String,
+    /// Its status; unknown without a fresh result.
+    pub status: CheckStatus,
+    /// What its last result says, or why there is none that counts.
+    pub message: String,
+    /// The details of its last result.
+    pub details: Details,
+    /// When its last result was recorded.
+    pub timestamp: Option<Timestamp>,
+}
+
+impl OverallHealth {
+    /// The check of this name.
+    #[must_use]
+    pub fn check(&self, name: &str) -> Option<&CheckHealth> {
+        self.checks.iter().find(|check| check.name == name)
+    }
+
+    pub(super) fn new<Name: AsRef<str>, const N: usize>(
+        report: &HealthReport<'_, Name, N>,
+    ) -> Self {
+        let timestamp = Timestamp::now();
+        Self {
+            status: report.overall(),
+            timestamp,
+            uptime: report.uptime(),
+            checks: report.checks().map(|check| CheckHealth::new(&check, timestamp)).collect(),
+        }
+    }
+}
+
+impl CheckHealth {
+    pub(super) fn new<Name: AsRef<str>>(check: &CheckReport<'_, Name>, now: Timestamp) -> Self {
+        // The wall clock may be set at any time, so an age is all that can be placed on it.
+        let recorded = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        Self {
+            name: check.name().as_ref().to_owned(),
+            status: check.status(),
+            message: check.message().to_string(),
+            details: check.details().cloned().unwrap_or_default(),
+            timestamp: check.age().map(recorded),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+fn nanos<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(resil_core::Instant::from_duration(*span).as_nanos())
+}
+
+#[cfg(all(test, feature = "serde"))]
+mod tests {
+    use resil_core::Instant;
+    use resil_core::health::{HealthCheckResult, HealthRegistry};
+
+    use super::*;
+
+    #[test]
+    fn it_is_the_body_of_a_health_endpoint_with_rfc_3339_times() {
+        let ttl = Duration::from_secs(60);
+        let mut health: HealthRegistry = HealthRegistry::new(Instant::EPOCH);
+        let peers = health.register("peers", ttl, Instant::EPOCH).unwrap();
+        health.register("disk", ttl, Instant::EPOCH).unwrap();
+        let found = HealthCheckResult::degraded("3 of 5 connected").with_detail("peer_count", 3_u8);
+        health.record(peers, found, Instant::EPOCH).unwrap();
+
+        let report = health.report(Instant::from_duration(Duration::from_secs(2)));
+        let mut overall = OverallHealth::new(&report);
+        let now: Timestamp = "2026-11-24T00:20:00Z".parse().unwrap();
+        overall.checks = report.checks().map(|check| CheckHealth::new(&check, now)).collect();
+        overall.timestamp = now;
+        assert_eq!(
+            serde_json::to_string(&overall).unwrap(),
+            "{\"status\":\"DEGRADED\",\"timestamp\":\"2026-11-24T00:20:00Z\",\
+             \"uptime_ns\":2000000000,\"checks\":[\
+             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"message\":\"3 of 5 connected\",\
+             \"details\":{\"peer_count\":3},\"timestamp\":\"2026-11-24T00:19:58Z\"},\
+             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"message\":\"no result yet\",\
+             \"details\":{},\"timestamp\":null}]}"
+        );
+    }
+
+    #[test]
+    fn an_age_beyond_the_calendar_is_its_beginning() {
+        let mut health: HealthRegistry = HealthRegistry::new(Instant::EPOCH);
+        let id = health.register("peers", Duration::MAX, Instant::EPOCH).unwrap();
+        health.record(id, true.into(), Instant::EPOCH).unwrap();
+        let report = health.report(Instant::MAX);
+        let check = report.checks().next().unwrap();
+        assert_eq!(CheckHealth::new(&check, Timestamp::MIN).timestamp, Some(Timestamp::MIN));
+    }
+}

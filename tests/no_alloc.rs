@@ -1,0 +1,253 @@
+//! No decision touches the heap, nor does making, printing or dropping what it answers.
+//!
+//! The allocator of this binary counts what a thread allocates while it is being watched. The crate
+//! cannot name `alloc`, so this guards against a dependency that does.
+
+#![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::fmt::Write;
+use core::time::Duration;
+use resil_core::backoff::{Backoff, Jitter};
+use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
+use resil_core::health::{HealthCheckResult, HealthRegistry, Probe};
+use resil_core::outcome::{Classification, FailureClass, RetryHint};
+use resil_core::rate_limit::{
+    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
+    TokenBucket,
+};
+use resil_core::retry::{Next, Retry, RetryPolicy};
+use resil_core::text::Text;
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, ResilienceError, RetryAt};
+use std::alloc::System;
+
+/// Counts, and leaves the work to the system's.
+struct Counting;
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// Safety: every call goes to `System` unchanged; counting neither allocates nor panics.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if WATCHED.get() {
+            COUNT.set(COUNT.get().wrapping_add(1));
+        }
+        // Safety: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // Safety: as above; what is freed came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// How often `work` allocated.
+fn allocations(work: impl FnOnce()) -> usize {
+    COUNT.set(0);
+    WATCHED.set(true);
+    work();
+    WATCHED.set(false);
+    COUNT.get()
+}
+
+/// Times and numbers that go everywhere, the same in every run.
+struct Walk(u64);
+
+impl Walk {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 20
+    }
+
+    /// Mostly forward by up to 4 s, and back now and then.
+    fn step(&mut self, now: Instant) -> Instant {
+        let by = Duration::from_nanos(self.next() & 0xFFFF_FFFF);
+        if self.next().is_multiple_of(16) { now.saturating_sub(by) } else { now.saturating_add(by) }
+    }
+}
+
+const STEPS: u32 = 10_000;
+
+#[test]
+fn an_allocation_is_seen() {
+    assert_eq!(allocations(|| drop(core::hint::black_box(Box::new(7)))), 1);
+    assert_eq!(allocations(|| ()), 0);
+}
+
+#[test]
+fn the_breaker_never_allocates() {
+    let outcomes = [
+        Outcome::Success,
+        Outcome::Failure(FailureClass::Transient),
+        Outcome::Failure(FailureClass::Timeout),
+        Outcome::Ignored,
+        Outcome::Abandoned,
+    ];
+    let mut seen = [false; 3];
+    let count = allocations(|| {
+        let config = CircuitBreakerConfig::builder().failure_threshold(2).jitter(Jitter::Equal);
+        let config = config.timeout(Duration::from_secs(20)).build().unwrap();
+        let (mut breaker, mut walk, mut now) =
+            (CircuitBreaker::new(config), Walk(1), Instant::EPOCH);
+        for _ in 0..STEPS {
+            now = walk.step(now);
+            let entropy = walk.next() as u32;
+            match breaker.try_acquire(entropy, now) {
+                Ok(permit) => {
+                    seen[usize::from(permit.is_probe())] = true;
+                    let outcome = outcomes[walk.next() as usize % outcomes.len()];
+                    breaker.record(permit, outcome, entropy, now);
+                }
+                Err(rejected) => {
+                    seen[2] = true;
+                    let _ = Text::<64>::display(&rejected);
+                }
+            }
+            let _ = (breaker.state(now), breaker.next_deadline(now), breaker.retry_at(now));
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(seen, [true; 3], "calls, probes and refusals have all been there");
+}
+
+/// Both admissions and refusals have to be among the steps.
+fn drive<L: Limit>(limit: L) -> usize {
+    let mut seen = [false; 2];
+    let count = allocations(|| {
+        let (mut limiter, mut walk, mut now) = (Limiter::new(limit), Walk(2), Instant::EPOCH);
+        for _ in 0..STEPS {
+            now = walk.step(now);
+            let cost = (walk.next() % 12) as u32;
+            let answer = limiter.try_acquire(cost, now);
+            seen[usize::from(answer.is_ok())] = true;
+            if let (Ok(charge), 0) = (answer, walk.next() % 4) {
+                limiter.refund(charge, now);
+            }
+            let _ =
+                (limiter.available(now), limiter.next_deadline(now), limiter.peek(1, now).is_ok());
+        }
+        limiter.reset();
+    });
+    assert_eq!(seen, [true; 2]);
+    count
+}
+
+#[test]
+fn no_limit_allocates() {
+    let config = RateLimitConfig::DEFAULT;
+    assert_eq!(drive(TokenBucket::new(config)), 0);
+    assert_eq!(drive(StrictBucket::new(config).unwrap()), 0);
+    assert_eq!(drive(RateLimit::new(config)), 0);
+    assert_eq!(drive(RateLimit::<ExactLog<100>>::with_exact_log(config).unwrap()), 0);
+}
+
+#[test]
+fn the_table_of_peers_never_allocates() {
+    let mut refused = 0;
+    let count = allocations(|| {
+        let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+        let mut table = RateLimiter::<u64, TokenBucket>::new(limit, KeyedHash::from_seed(7));
+        let (mut walk, mut now) = (Walk(3), Instant::EPOCH);
+        for _ in 0..STEPS {
+            now = now.saturating_add(Duration::from_millis(walk.next() % 8));
+            let id = walk.next() % 200;
+            match table.check(&id, 1, now) {
+                Ok(charge) if walk.next().is_multiple_of(8) => table.refund(charge, now),
+                Ok(_) => {}
+                Err(_) => refused += 1,
+            }
+            if walk.next().is_multiple_of(64) {
+                let _ = table.set_limit(id, RateLimitConfig::DEFAULT, now);
+                let _ = table.remove_limit(&(id + 1), now);
+                table.reset(&id);
+            }
+            let _ = (table.peek(&id, 1, now).is_ok(), table.available(&id, now));
+        }
+        let _ = (table.len(), table.next_deadline(now));
+        table.reset_all();
+    });
+    assert_eq!(count, 0);
+    assert!(refused > 0);
+}
+
+#[test]
+fn retries_and_their_errors_never_allocate() {
+    let mut printed = Text::<200>::new();
+    let count = allocations(|| {
+        let builder = RetryPolicy::builder().max_attempts(5).max_refusal_waits(2);
+        let builder = builder.deadline(Duration::from_secs(90)).jitter(Jitter::Decorrelated);
+        let policy = builder.build().unwrap();
+        let (mut walk, mut now) = (Walk(4), Instant::EPOCH);
+        for _ in 0..STEPS / 10 {
+            let mut retry = Retry::start(&policy, now);
+            loop {
+                let entropy = walk.next() as u32;
+                let hint = RetryHint::After(Duration::from_secs(walk.next() % 8));
+                let failure = Classification::Failure(FailureClass::Throttled, hint);
+                let refusal = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::At(now));
+                if let Next::Stop(refused) = retry.refused(&policy, refusal, entropy, now) {
+                    let error: ResilienceError<u8> = retry.refusal_error(refused, Some(1));
+                    let _ = error.wire(now);
+                }
+                match retry.record(&policy, failure, entropy, now) {
+                    Next::Wait(wait) => now = wait.until(),
+                    Next::Stop(stop) => {
+                        let error = retry.error(stop, 1_u8).with_detail("peer", "node-3");
+                        printed = Text::new();
+                        let _ = write!(printed, "{error}");
+                        let _ = error.wire(now);
+                        break;
+                    }
+                }
+            }
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(printed.as_str().contains("peer=node-3"), "{printed}");
+}
+
+#[test]
+fn health_never_allocates() {
+    let mut statuses = [false; 3];
+    let count = allocations(|| {
+        let (mut walk, mut now) = (Walk(5), Instant::EPOCH);
+        let mut registry: HealthRegistry = HealthRegistry::new(now);
+        let ids = ["flash", "peers", "uplink"]
+            .map(|name| registry.register(name, Duration::from_secs(9), now).unwrap());
+        for _ in 0..STEPS {
+            now = walk.step(now);
+            let result = match walk.next() % 16 {
+                0 => HealthCheckResult::unhealthy("no answer"),
+                1 => HealthCheckResult::degraded(walk.next()).with_detail("peer", "node-3"),
+                _ => HealthCheckResult::healthy("fine"),
+            };
+            let _ = registry.record(ids[walk.next() as usize % ids.len()], result, now);
+            statuses[registry.overall(now) as usize] = true;
+            let _ = (registry.status(Probe::Liveness, now), registry.next_deadline(now));
+            let _ = Text::<64>::display(&registry.report(now));
+        }
+        let _ = ids.map(|id| registry.unregister(id).is_ok());
+    });
+    assert_eq!(count, 0);
+    assert_eq!(statuses, [true; 3]);
+}
+
+#[test]
+fn backoff_never_allocates() {
+    let count = allocations(|| {
+        let backoff = Backoff::builder().build().unwrap();
+        for (attempt, delay) in (0..STEPS).zip(backoff.delays()) {
+            let _ = (delay, backoff.jittered(attempt, None, attempt));
+        }
+    });
+    assert_eq!(count, 0);
+}

@@ -1,0 +1,179 @@
+//! What the words of a vector file mean to a machine, whatever drives it.
+
+use super::millis;
+use core::time::Duration;
+use resil_core::circuit_breaker::{Recorded, State};
+use resil_core::health::{CheckStatus, HealthStatus, Probe};
+use resil_core::outcome::{FailureClass, Rejected, RetryAt};
+use resil_core::{Instant, Outcome};
+
+/// `refused CODE`, and `until T` or `for ever` where that is known.
+#[must_use]
+pub fn refused(rejected: Rejected, start: Instant) -> String {
+    let code = rejected.code();
+    match rejected.retry() {
+        RetryAt::At(at) => format!("refused {code} until {}", millis(at, start)),
+        RetryAt::Unknown => format!("refused {code}"),
+        RetryAt::Never => format!("refused {code} for ever"),
+    }
+}
+
+/// A breaker, driven directly or by an adapter.
+pub trait Breaker {
+    /// Asks, and keeps the permit under `name`.
+    fn ask(&mut self, name: &str) -> Result<(), Rejected>;
+    /// Tells the permit called `name` back; `None` where there is none.
+    fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded>;
+    /// Drops the permit called `name`, if there is one.
+    fn abandon(&mut self, name: &str);
+    /// The state.
+    fn state(&self) -> State;
+    /// When to come back.
+    fn retry_at(&self) -> Option<RetryAt>;
+    /// Closes it.
+    fn reset(&mut self);
+    /// Opens it.
+    fn force_open(&mut self);
+    /// Disables it.
+    fn disable(&mut self);
+}
+
+/// One event at a breaker.
+///
+/// # Panics
+///
+/// If there is no such event.
+pub fn breaker(breaker: &mut impl Breaker, event: &[&str], start: Instant) -> String {
+    let outcome = match event {
+        ["ask", name] => {
+            return match breaker.ask(name) {
+                Ok(()) => "admitted".to_owned(),
+                Err(rejected) => refused(rejected, start),
+            };
+        }
+        ["abandon", name] => {
+            breaker.abandon(name);
+            return look(breaker, start);
+        }
+        ["look"] => return look(breaker, start),
+        ["reset"] => {
+            breaker.reset();
+            return breaker.state().to_string();
+        }
+        ["force_open"] => {
+            breaker.force_open();
+            return breaker.state().to_string();
+        }
+        ["disable"] => {
+            breaker.disable();
+            return breaker.state().to_string();
+        }
+        ["success", _] => Outcome::Success,
+        ["failure", _] => Outcome::Failure(FailureClass::Transient),
+        ["timeout", _] => Outcome::Failure(FailureClass::Timeout),
+        ["ignore", _] => Outcome::Ignored,
+        _ => panic!("a breaker knows no event {event:?}"),
+    };
+    match breaker.tell(event[1], outcome) {
+        None => "nothing to tell".to_owned(),
+        Some(Recorded::Counted) => "counted".to_owned(),
+        Some(Recorded::Released) => "released".to_owned(),
+        Some(Recorded::Stale) => "stale".to_owned(),
+        Some(Recorded::Transition(transition)) => transition.to_string(),
+    }
+}
+
+fn look(breaker: &impl Breaker, start: Instant) -> String {
+    let state = breaker.state();
+    match breaker.retry_at() {
+        Some(RetryAt::At(at)) => format!("{state} until {}", millis(at, start)),
+        Some(RetryAt::Unknown | RetryAt::Never) => format!("{state} refusing"),
+        None => format!("{state} admitting"),
+    }
+}
+
+/// A limiter, driven directly or by an adapter.
+pub trait Limiter {
+    /// Asks for `cost`, and keeps the charge under `name`.
+    fn ask(&mut self, name: &str, cost: u32) -> Result<(), Rejected>;
+    /// What asking would give.
+    fn peek(&self, cost: u32) -> Result<(), Rejected>;
+    /// Gives the charge called `name` back, if there is one.
+    fn refund(&mut self, name: &str);
+    /// The largest cost that passes.
+    fn available(&self) -> u32;
+    /// Forgets everything.
+    fn reset(&mut self);
+}
+
+/// One event at a limiter.
+///
+/// # Panics
+///
+/// If there is no such event.
+pub fn limiter(limiter: &mut impl Limiter, event: &[&str], start: Instant) -> String {
+    let cost = |cost: &str| cost.parse().unwrap_or_else(|error| panic!("cost {cost}: {error}"));
+    let answer = |answer: Result<(), Rejected>| match answer {
+        Ok(()) => "admitted".to_owned(),
+        Err(rejected) => refused(rejected, start),
+    };
+    match event {
+        ["ask", name] => answer(limiter.ask(name, 1)),
+        ["ask", name, "cost", tokens] => answer(limiter.ask(name, cost(tokens))),
+        ["peek", tokens] => answer(limiter.peek(cost(tokens))),
+        ["available"] => limiter.available().to_string(),
+        ["refund", name] => {
+            limiter.refund(name);
+            format!("{} available", limiter.available())
+        }
+        ["reset"] => {
+            limiter.reset();
+            format!("{} available", limiter.available())
+        }
+        _ => panic!("a limiter knows no event {event:?}"),
+    }
+}
+
+/// A registry of checks, driven directly or by an adapter.
+pub trait Health {
+    /// Registers a check whose results count for `ttl`.
+    fn register(&mut self, name: &str, ttl: Duration);
+    /// Takes it out.
+    fn unregister(&mut self, name: &str);
+    /// Has the check find `status`.
+    fn record(&mut self, name: &str, status: HealthStatus);
+    /// How the check is.
+    fn check(&self, name: &str) -> CheckStatus;
+    /// How the node is.
+    fn status(&self, probe: Probe) -> HealthStatus;
+}
+
+/// One event at a registry of checks.
+///
+/// # Panics
+///
+/// If there is no such event.
+pub fn health(health: &mut impl Health, event: &[&str]) -> String {
+    match event {
+        ["register", name, ttl] => {
+            let ttl = ttl.parse().unwrap_or_else(|error| panic!("ttl {ttl}: {error}"));
+            health.register(name, Duration::from_millis(ttl));
+            "registered".to_owned()
+        }
+        ["unregister", name] => {
+            health.unregister(name);
+            "unregistered".to_owned()
+        }
+        ["record", name, status] => {
+            let status = status.parse().unwrap_or_else(|error| panic!("{status}: {error}"));
+            health.record(name, status);
+            health.check(name).to_string()
+        }
+        ["check", name] => health.check(name).to_string(),
+        ["overall"] => health.status(Probe::Overall).to_string(),
+        ["startup"] => health.status(Probe::Startup).to_string(),
+        ["readiness"] => health.status(Probe::Readiness).to_string(),
+        ["liveness"] => health.status(Probe::Liveness).to_string(),
+        _ => panic!("a registry knows no event {event:?}"),
+    }
+}

@@ -1,0 +1,114 @@
+//! The vectors, replayed on core, on paused tokio through resil-std and on embassy's mock driver
+//! through resil-embassy. The traces are the scripts' own, byte for byte.
+
+mod direct;
+mod gate;
+mod mock;
+mod paused;
+mod random;
+
+use resil_core::Instant;
+use resil_tests::vectors::policies::{
+    BackoffPolicy, BreakerPolicy, LimitPolicy, NoPolicy, RetrySettings,
+};
+use resil_tests::vectors::{Script, load};
+use serde::de::DeserializeOwned;
+
+/// Where scripts begin: two days after the epoch, so that there is time to step back to.
+const ORIGIN: Instant = Instant::from_nanos(2 * 86_400 * 1_000_000_000);
+
+/// What plays scripts, and which ones it can.
+struct Player<P> {
+    name: &'static str,
+    can: fn(&Script<P>) -> bool,
+    play: fn(&Script<P>) -> String,
+}
+
+impl<P> Player<P> {
+    /// Its clock can be set to anything.
+    const fn direct(play: fn(&Script<P>) -> String) -> Self {
+        Self { name: "core", can: |_| true, play }
+    }
+
+    const fn paused(play: fn(&Script<P>) -> String) -> Self {
+        Self { name: "paused tokio", can: |script| !script.steps_back(), play }
+    }
+
+    const fn mock(play: fn(&Script<P>) -> String) -> Self {
+        Self { name: "embassy's mock driver", can: |script| !script.steps_back(), play }
+    }
+
+    /// The first script whose trace is not the expected one.
+    fn check(&self, scripts: &[Script<P>]) -> Result<(), String> {
+        let mut played = 0;
+        for script in scripts.iter().filter(|script| (self.can)(script)) {
+            let (trace, expected) = ((self.play)(script), script.expected());
+            if trace != expected {
+                return Err(format!("{}\n--- expected\n{expected}--- decided\n{trace}", self.name));
+            }
+            played += 1;
+        }
+        if played == 0 { Err(format!("{}: nothing played", self.name)) } else { Ok(()) }
+    }
+}
+
+fn conform<P: DeserializeOwned>(file: &str, players: &[Player<P>]) {
+    let scripts = load(file);
+    for player in players {
+        player.check(&scripts).unwrap_or_else(|difference| panic!("{file}.toml, {difference}"));
+    }
+}
+
+#[test]
+fn circuit_breaker() {
+    conform::<BreakerPolicy>(
+        "circuit_breaker",
+        &[
+            Player::direct(direct::breaker),
+            Player::paused(paused::breaker),
+            Player::mock(mock::breaker),
+        ],
+    );
+}
+
+#[test]
+fn token_bucket() {
+    conform("token_bucket", &LIMITERS);
+}
+
+#[test]
+fn rate_limit() {
+    conform("rate_limit", &LIMITERS);
+}
+
+const LIMITERS: [Player<LimitPolicy>; 3] =
+    [Player::direct(direct::limiter), Player::paused(paused::limiter), Player::mock(mock::limiter)];
+
+#[test]
+fn backoff() {
+    conform::<BackoffPolicy>("backoff", &[Player::direct(direct::backoff)]);
+}
+
+#[test]
+fn retry() {
+    // The embassy adapter retries plain operations, not guarded ones.
+    let unguarded = |script: &Script<RetrySettings>| {
+        !script.steps.iter().any(|(_, event, _)| event.starts_with("refused"))
+    };
+    conform::<RetrySettings>(
+        "retry",
+        &[
+            Player::direct(direct::retry),
+            Player::paused(paused::retry),
+            Player { can: unguarded, ..Player::mock(mock::retry) },
+        ],
+    );
+}
+
+#[test]
+fn health() {
+    conform::<NoPolicy>(
+        "health",
+        &[Player::direct(direct::health), Player::paused(paused::health)],
+    );
+}

@@ -1,0 +1,69 @@
+//! The gate itself: what is wrong in a vector file does not pass.
+
+use super::{Player, direct};
+use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, RetrySettings};
+use resil_tests::vectors::{Script, load, parse};
+use serde::de::DeserializeOwned;
+
+/// Changes each expectation of a file in turn; none of them passes.
+fn every_step_counts<P: DeserializeOwned + Clone>(file: &str, play: fn(&Script<P>) -> String) {
+    let player = Player::direct(play);
+    let scripts: Vec<Script<P>> = load(file);
+    player.check(&scripts).unwrap();
+    for script in &scripts {
+        for step in 0..script.steps.len() {
+            let mut changed = script.clone();
+            changed.steps[step].2 = format!("not {}", script.steps[step].2);
+            let difference = player.check(&[changed]).unwrap_err();
+            assert!(difference.contains(&script.name), "{difference}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_expectation_fails() {
+    every_step_counts::<BreakerPolicy>("circuit_breaker", direct::breaker);
+    every_step_counts::<LimitPolicy>("token_bucket", direct::limiter);
+    every_step_counts::<LimitPolicy>("rate_limit", direct::limiter);
+}
+
+#[test]
+fn a_step_that_is_not_played_fails() {
+    let scripts: Vec<Script<RetrySettings>> = load("retry");
+    let mut longer = scripts[0].clone();
+    longer.steps.push((9_000, "success".to_owned(), "succeeded".to_owned()));
+    assert!(Player::direct(direct::retry).check(&[longer]).is_err());
+}
+
+#[test]
+fn a_file_that_says_nothing_is_refused() {
+    let error = |text: &str| parse::<BreakerPolicy>(text).unwrap_err();
+    assert!(error("").contains("missing field `script`"), "{}", error(""));
+    assert_eq!(error("script = []"), "no script");
+    assert_eq!(error("[[script]]\nname = 'a'\npolicy = {}\nsteps = []"), "a: no steps");
+    let twice = "[[script]]\nname = 'a'\npolicy = {}\nsteps = [[0, 'look', 'CLOSED']]\n".repeat(2);
+    assert_eq!(error(&twice), "a: two scripts of this name");
+    assert!(Player::direct(direct::breaker).check(&[]).is_err(), "nothing played");
+}
+
+#[test]
+fn a_file_that_says_what_nobody_understands_is_refused() {
+    let error = |text: &str| parse::<BreakerPolicy>(text).unwrap_err();
+    let typo = "[[script]]\nname = 'a'\npolicy = { treshold = 1 }\nsteps = [[0, 'look', 'CLOSED']]";
+    assert!(error(typo).contains("treshold"), "{}", error(typo));
+    let short = "[[script]]\nname = 'a'\npolicy = {}\nsteps = [[0, 'look']]";
+    assert!(error(short).contains("length"), "{}", error(short));
+}
+
+#[test]
+#[should_panic(expected = "knows no event")]
+fn an_event_that_nobody_knows_fails() {
+    let text = "[[script]]\nname = 'a'\npolicy = {}\nsteps = [[0, 'jump', 'CLOSED']]";
+    let _ = direct::breaker(&parse(text).unwrap()[0]);
+}
+
+#[test]
+#[should_panic(expected = "vectors/none.toml")]
+fn a_file_that_is_missing_fails() {
+    let _: Vec<Script<BreakerPolicy>> = load("none");
+}
