@@ -343,7 +343,7 @@ impl Limit for TokenBucket {
 
     fn reanchor(&self, state: &mut BucketState, now: Instant) {
         if self.tells(now) {
-            state.0 = self.settled(state, self.units(now.as_nanos()));
+            state.0 = self.settled(state, self.unit(now.as_nanos()));
         }
     }
 
@@ -362,7 +362,7 @@ impl Limit for TokenBucket {
         if missing == 0 {
             return Self::FRESH;
         }
-        let units = self.units(now.as_nanos().min(self.horizon));
+        let units = self.unit(now.as_nanos().min(self.horizon));
         BucketState(units.saturating_add(missing.min(self.full.into()) as u64))
     }
 }
