@@ -37,7 +37,7 @@ use crate::time::Instant;
 ///
 /// # Cost
 ///
-/// Three multiplications to admit, one to refuse, the time to come back included.
+/// Two wide multiplications to admit (seldom three), one to refuse, the time to come back included.
 ///
 /// ```
 /// use core::time::Duration;
@@ -229,7 +229,7 @@ impl TokenBucket {
     /// The decision as a pure transition, for whoever keeps the state in a cell or an atomic.
     ///
     /// A refusal has a state to store only when the clock has stepped back by more than two refills.
-    #[inline(always)]
+    #[inline(always)] // so that what a caller does not read is not computed
     pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
         if cost == 0 {
             let nothing = BucketCharge { cost: 0, until: 0 };
