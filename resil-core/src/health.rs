@@ -25,10 +25,10 @@
 //!
 //! # Time that steps back
 //!
-//! A result from the future proves nothing: its check is unknown until any check is recorded or
-//! registered, which moves every instant from the future back to its own `now`. From then on such a
-//! result counts for one time to live at most; one that was seen to have outlived its time by then
-//! never counts again.
+//! A result that a step back has left in the future counts as recorded just now while it is ahead by
+//! no more than one time to live; further ahead it proves nothing. The next record or registration of
+//! any check moves every instant from the future back to its own `now`. So a step prolongs no result
+//! by more than one time to live, and one that was seen to have outlived its time never counts again.
 //!
 //! # Defaults
 //!

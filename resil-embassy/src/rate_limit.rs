@@ -24,14 +24,14 @@ use core::hash::Hash;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use resil_core::error::RateLimitError;
-use resil_core::outcome::{Rejected, RetryAt};
+use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
     self as machine, KeyedHash, Limit, PeerCharge, Pinned, RateLimit, RateLimitConfig,
     SetLimitError, Slot, WhenFull,
 };
 use resil_core::{Clock, ConfigError, Instant};
 
-use crate::clock::{EmbassyClock, sleep_until};
+use crate::clock::EmbassyClock;
 
 type Table<K, L, const N: usize, const P: usize> =
     machine::RateLimiter<K, L, [Slot<K, L>; N], [Pinned<K, L>; P]>;
@@ -111,32 +111,6 @@ where
     /// As [`check`](Self::check), as the error that names a limiter.
     pub fn allow(&self, id: &K, tokens: u32) -> Result<(), RateLimitError> {
         self.check(id, tokens).map(drop).map_err(RateLimitError::new)
-    }
-
-    /// Waits until `tokens` can be taken from the limit of `id`, and takes them.
-    ///
-    /// Nothing is taken before, so dropping the future loses nothing. Waiters do not queue: whoever
-    /// asks first after the tokens are there has them, so a large request may wait for long behind
-    /// small ones.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check), for a request that can never pass and where nobody can say when
-    /// it will.
-    pub async fn until_ready(
-        &self,
-        id: &K,
-        tokens: u32,
-    ) -> Result<PeerCharge<L::Charge>, RateLimitError> {
-        loop {
-            match self.check(id, tokens) {
-                Ok(charge) => return Ok(charge),
-                Err(rejected) => match rejected.retry() {
-                    RetryAt::At(at) => sleep_until(at).await,
-                    RetryAt::Unknown | RetryAt::Never => return Err(RateLimitError::new(rejected)),
-                },
-            }
-        }
     }
 
     /// What [`check`](Self::check) would answer; takes nothing and logs nothing.

@@ -2,10 +2,9 @@
 
 mod mock_time;
 
-use core::pin::pin;
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use mock_time::{advance, at_zero, poll_once, run};
+use mock_time::{advance, at_zero};
 use resil_embassy::RateLimiter;
 use resil_embassy::core::outcome::RetryAt;
 use resil_embassy::core::rate_limit::{
@@ -49,28 +48,6 @@ fn a_refusal_names_the_instant_at_which_it_passes() {
     advance(Duration::from_micros(1));
     assert_eq!(limiter.available(&1), 1);
     assert!(limiter.allow(&1, 1).is_ok());
-}
-
-#[test]
-fn waiting_takes_what_it_waited_for() {
-    let _turn = at_zero();
-    let limiter = buckets();
-    for _ in 0..3 {
-        run(limiter.until_ready(&1, 1), Duration::from_micros(250)).unwrap();
-    }
-    assert_eq!(embassy_time::Instant::now().as_millis(), 1_000);
-    assert_eq!(limiter.available(&1), 0);
-}
-
-#[test]
-fn what_can_never_pass_is_not_waited_for_pitfall_60() {
-    let _turn = at_zero();
-    let limiter = buckets();
-    let mut wait = pin!(limiter.until_ready(&1, 2));
-    let core::task::Poll::Ready(Err(error)) = poll_once(wait.as_mut()) else {
-        panic!("it waits for what never comes");
-    };
-    assert_eq!(error.code(), ErrorCode::RateLimitCostExceedsBurst);
 }
 
 #[test]

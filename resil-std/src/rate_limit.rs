@@ -7,7 +7,7 @@
 //! # Laws
 //!
 //! - The table has the size it was built with. Whatever ids are invented, what is admitted in all is
-//!   at most (slots + 8) times what one limit admits: every shard has an overflow bucket of its own.
+//!   at most (slots + 1) times what one limit admits, since all ids without a slot share one bucket.
 //! - Threads do not over-admit: an answer and what it takes are one step.
 //! - A refusal names the instant at which the same request passes, as long as nobody else takes
 //!   from the same limit before.
@@ -21,26 +21,23 @@
 mod builder;
 
 use core::fmt::{self, Debug};
-use core::hash::{BuildHasher, Hash};
+use core::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use resil_core::error::RateLimitError;
-use resil_core::outcome::{Rejected, RetryAt};
+use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
-    self as machine, KeyedHash, Limit, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
+    self as machine, Limit, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
 };
 use resil_core::{Clock, ConfigError};
 
-use crate::clock::{Sleep, SystemClock};
+use crate::clock::SystemClock;
 
 pub use builder::RateLimiterBuilder;
+pub use resil_core::rate_limit::PeerCharge;
 
 /// Where its log events go.
 const TARGET: &str = "resil::rate_limit";
-
-/// Tables with a lock each. Threads that ask about different peers rarely meet, and the overflow
-/// buckets stay few.
-const SHARDS: usize = 8;
 
 type Table<K, L> = machine::RateLimiter<K, L, Box<[Slot<K, L>]>, Box<[Pinned<K, L>]>>;
 
@@ -71,18 +68,8 @@ type Table<K, L> = machine::RateLimiter<K, L, Box<[Slot<K, L>]>, Box<[Pinned<K, 
 pub struct RateLimiter<K, L: Limit = RateLimit, T = SystemClock>(Arc<Shared<K, L, T>>);
 
 struct Shared<K, L: Limit, T> {
-    shards: Box<[Mutex<Table<K, L>>]>,
-    /// Under a seed of its own: the tables must not see ids that their own hash has sorted.
-    pick: KeyedHash,
+    table: Mutex<Table<K, L>>,
     clock: T,
-}
-
-/// What was taken from a peer's limit. Dropped it is spent;
-/// [`refund`](RateLimiter::refund) gives it back.
-#[derive(Debug)]
-pub struct PeerCharge<C> {
-    taken: machine::PeerCharge<C>,
-    shard: usize,
 }
 
 impl<K: Hash + Eq + Clone> RateLimiter<K> {
@@ -123,13 +110,12 @@ where
     /// `RATE_LIMIT_TABLE_FULL` where the limiter is set to refuse an id without a slot. Nothing was
     /// taken.
     pub fn check(&self, id: &K, tokens: u32) -> Result<PeerCharge<L::Charge>, Rejected> {
-        let shard = self.shard_of(id);
-        let mut table = self.table(shard);
+        let mut table = self.table();
         // Read under the lock, so that the table sees time in order.
         let now = self.0.clock.now();
         let answer = table.check(id, tokens, now);
         drop(table);
-        answer.map(|taken| PeerCharge { taken, shard }).inspect_err(|rejected| {
+        answer.inspect_err(|rejected| {
             let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
             tracing::debug!(target: TARGET, ?id, tokens, code, ?retry_after, "refused");
         })
@@ -144,49 +130,20 @@ where
         self.check(id, tokens).map(drop).map_err(RateLimitError::new)
     }
 
-    /// Waits until `tokens` can be taken from the limit of `id`, and takes them.
-    ///
-    /// Nothing is taken before, so dropping the future loses nothing. Waiters do not queue: whoever
-    /// asks first after the tokens are there has them, so a large request may wait for long behind
-    /// small ones.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check), for a request that can never pass and where nobody can say when
-    /// it will.
-    pub async fn until_ready(
-        &self,
-        id: &K,
-        tokens: u32,
-    ) -> Result<PeerCharge<L::Charge>, RateLimitError>
-    where
-        T: Sleep,
-    {
-        loop {
-            match self.check(id, tokens) {
-                Ok(charge) => return Ok(charge),
-                Err(rejected) => match rejected.retry() {
-                    RetryAt::At(at) => self.0.clock.sleep_until(at).await,
-                    RetryAt::Unknown | RetryAt::Never => return Err(RateLimitError::new(rejected)),
-                },
-            }
-        }
-    }
-
     /// What [`check`](Self::check) would answer; takes nothing and logs nothing.
     ///
     /// # Errors
     ///
     /// As [`check`](Self::check).
     pub fn peek(&self, id: &K, tokens: u32) -> Result<(), Rejected> {
-        let table = self.table(self.shard_of(id));
+        let table = self.table();
         table.peek(id, tokens, self.0.clock.now())
     }
 
     /// The most tokens that `id` can take now.
     #[must_use]
     pub fn available(&self, id: &K) -> u32 {
-        let table = self.table(self.shard_of(id));
+        let table = self.table();
         table.available(id, self.0.clock.now())
     }
 
@@ -195,8 +152,8 @@ where
     /// Never more than the limit holds, and nothing once the peer has been reset or its slot handed
     /// on. The charge has to come from this limiter.
     pub fn refund(&self, charge: PeerCharge<L::Charge>) {
-        let mut table = self.table(charge.shard);
-        table.refund(charge.taken, self.0.clock.now());
+        let mut table = self.table();
+        table.refund(charge, self.0.clock.now());
     }
 
     /// Gives `id` a limit of its own, or another one. What it has spent stays spent.
@@ -209,37 +166,36 @@ where
     where
         L: TryFrom<RateLimitConfig, Error = ConfigError>,
     {
-        let mut table = self.table(self.shard_of(&id));
+        let mut table = self.table();
         table.set_limit(id, config, self.0.clock.now())
     }
 
     /// Takes its own limit from `id`, which goes on under the common one; `false` when it had none.
     pub fn remove_limit(&self, id: &K) -> bool {
-        let mut table = self.table(self.shard_of(id));
+        let mut table = self.table();
         table.remove_limit(id, self.0.clock.now())
     }
 
     /// The configuration in force for `id`: its own, or the common one.
     #[must_use]
     pub fn get_limit(&self, id: &K) -> RateLimitConfig {
-        *self.table(self.shard_of(id)).get_limit(id)
+        *self.table().get_limit(id)
     }
 
     /// Forgets what `id` has sent, and keeps its own limit; `false` when there was nothing to forget.
     pub fn reset(&self, id: &K) -> bool {
-        self.table(self.shard_of(id)).reset(id)
+        self.table().reset(id)
     }
 
-    /// Forgets what every peer has sent, and keeps the limits. One shard after the other: what is
-    /// sent meanwhile may be forgotten or not.
+    /// Forgets what every peer has sent, and keeps the limits.
     pub fn reset_all(&self) {
-        self.tables().for_each(|mut table| table.reset_all());
+        self.table().reset_all();
     }
 
     /// How many ids have a slot or a limit of their own.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.tables().map(|table| table.len()).sum()
+        self.table().len()
     }
 
     /// Whether no id has a slot or a limit of its own.
@@ -247,23 +203,13 @@ where
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    #[inline]
-    fn shard_of(&self, id: &K) -> usize {
-        self.0.pick.hash_one(id) as usize % SHARDS
-    }
 }
 
 impl<K, L: Limit, T> RateLimiter<K, L, T> {
-    fn tables(&self) -> impl Iterator<Item = MutexGuard<'_, Table<K, L>>> {
-        (0..SHARDS).map(|shard| self.table(shard))
-    }
-
     /// A panic while the lock was held came from the clock or from the id's own traits. Core calls
     /// them between its steps, so the table is whole.
-    #[expect(clippy::indexing_slicing, reason = "a shard is a remainder by the number of shards")]
-    fn table(&self, shard: usize) -> MutexGuard<'_, Table<K, L>> {
-        self.0.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table<K, L>> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,13 +6,12 @@ use std::panic::catch_unwind;
 use std::sync::Barrier;
 use std::thread;
 
-use resil_std::clock::{MockClock, SystemClock};
+use resil_std::clock::MockClock;
 use resil_std::core::rate_limit::{
     Limit, RateLimit, RateLimitConfig, SetLimitError, StrictBucket, TokenBucket, WhenFull,
 };
-use resil_std::core::{Clock, ErrorCode, RetryAt};
+use resil_std::core::{ErrorCode, RetryAt};
 use resil_std::rate_limit::RateLimiter;
-use tokio::time::timeout;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -189,40 +188,4 @@ fn a_panic_under_the_lock_neither_disables_nor_opens_it_pitfall_112() {
     let panics = limiter.clone();
     assert!(catch_unwind(move || panics.reset(&Grenade(true))).is_err());
     assert!(limiter.allow(&Grenade(false), 1).is_ok(), "still working");
-}
-
-#[tokio::test(start_paused = true)]
-async fn waits_until_the_tokens_are_there() {
-    let limiter: RateLimiter<&str> = RateLimiter::new(config());
-    limiter.allow(&"peer", 10).unwrap();
-    let start = SystemClock.now();
-    limiter.until_ready(&"peer", 3).await.unwrap();
-    assert_eq!(SystemClock.now().saturating_since(start).as_secs(), 3);
-
-    let never = limiter.until_ready(&"peer", 11).await.unwrap_err();
-    assert_eq!(never.code(), ErrorCode::RateLimitCostExceedsBurst);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_waiter_that_gives_up_has_taken_nothing() {
-    let limiter: RateLimiter<&str> = RateLimiter::new(config());
-    limiter.allow(&"peer", 10).unwrap();
-    assert!(timeout(2 * SECOND, limiter.until_ready(&"peer", 5)).await.is_err());
-    assert_eq!(limiter.available(&"peer"), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn waiters_are_admitted_at_the_rate_and_all_of_them() {
-    let limiter: RateLimiter<&str> = RateLimiter::new(config());
-    let start = SystemClock.now();
-    let waiters: Vec<_> = (0..30)
-        .map(|_| {
-            let limiter = limiter.clone();
-            tokio::spawn(async move { limiter.until_ready(&"peer", 1).await.map(drop) })
-        })
-        .collect();
-    for waiter in waiters {
-        assert!(waiter.await.unwrap().is_ok());
-    }
-    assert_eq!(SystemClock.now().saturating_since(start).as_secs(), 20, "10 at once, 1 a second");
 }

@@ -99,13 +99,14 @@ impl<Name> Check<Name> {
     }
 }
 
-/// Whether `now` is in the span of `ttl` from `since` on; an instant from the future proves nothing.
+/// Whether `now` is in the span of `ttl` from `since` on. A clock that stepped back leaves `since`
+/// ahead: by up to one `ttl` it counts as just now, beyond that it proves nothing.
 fn within(since: Instant, ttl: u64, now: Instant) -> bool {
-    since.is_reached(now) && !since.plus_nanos(ttl).is_reached(now)
+    since.nanos_since(now) <= ttl && !since.plus_nanos(ttl).is_reached(now)
 }
 
 /// The first instant after `now` at which [`within`] changes.
 fn edge(since: Instant, ttl: u64, now: Instant) -> Option<Instant> {
-    let end = since.plus_nanos(ttl);
-    [since, end].into_iter().find(|edge| !edge.is_reached(now))
+    let begin = since.saturating_sub(Duration::from_nanos(ttl));
+    [begin, since.plus_nanos(ttl)].into_iter().find(|edge| !edge.is_reached(now))
 }

@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_from_the_future_proves_nothing_until_a_record_settles_it() {
+    fn a_result_from_the_far_future_proves_nothing_until_a_record_settles_it() {
         let (mut health, id) = one();
         let other = health.register("other", TTL, at(100)).unwrap();
         health.record(id, ok(), at(105)).unwrap();
@@ -422,6 +422,18 @@ mod tests {
             "not even when it would be"
         );
         assert_eq!(health.next_deadline(at(2)), Some(at(12)));
+    }
+
+    #[test]
+    fn a_small_step_back_makes_no_node_unready_pitfall_65() {
+        let (mut health, id) = one();
+        health.record(id, ok(), at(105)).unwrap();
+        for now in [at(104), at(95)] {
+            assert_eq!(health.check(id, now), Ok(CheckStatus::Known(Healthy)));
+            assert_eq!(health.status(Probe::Readiness, now), Healthy);
+            assert_eq!(health.next_deadline(now), Some(at(115)), "one time to live after it");
+        }
+        assert_eq!(health.check(id, at(94)), Ok(CheckStatus::Unknown), "too far ahead");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use resil_core::ConfigError;
 use resil_core::rate_limit::{KeyedHash, Limit, Pinned, Slot, WhenFull};
 
-use super::{RateLimiter, SHARDS, Shared, Table};
+use super::{RateLimiter, Shared, Table};
 use crate::clock::SystemClock;
 
 /// Builds a [`RateLimiter`]; each method says what its default is and why.
@@ -41,7 +41,7 @@ impl<K, L> RateLimiterBuilder<K, L> {
 }
 
 impl<K, L: Clone, T: Clone> RateLimiterBuilder<K, L, T> {
-    /// Peers that are told apart, a multiple of 64. Default: 1024, at which a node with 600 active
+    /// Peers that are told apart, a multiple of 8. Default: 1024, at which a node with 600 active
     /// peers has a slot for practically each of them.
     pub const fn slots(mut self, slots: usize) -> Self {
         self.slots = slots;
@@ -74,21 +74,13 @@ impl<K: Hash + Eq + Clone, L: Limit + Clone, T> RateLimiterBuilder<K, L, T> {
     ///
     /// # Errors
     ///
-    /// When `slots` is not a positive multiple of 64.
+    /// When `slots` is not a positive multiple of 8.
     pub fn build(self) -> Result<RateLimiter<K, L, T>, ConfigError> {
-        if !self.slots.is_multiple_of(SHARDS * 8) {
-            return Err(ConfigError::new("slots", "slots must be a positive multiple of 64"));
-        }
-        let shards: Result<_, _> = repeat_with(|| self.table()).take(SHARDS).collect();
-        let (shards, pick) = (shards?, KeyedHash::from_seed(rand::random()));
-        Ok(RateLimiter(Arc::new(Shared { shards, pick, clock: self.clock })))
-    }
-
-    fn table(&self) -> Result<Mutex<Table<K, L>>, ConfigError> {
-        let slots = repeat_with(|| Slot::EMPTY).take(self.slots / SHARDS).collect();
+        let slots = repeat_with(|| Slot::EMPTY).take(self.slots).collect();
         let pinned = repeat_with(|| Pinned::EMPTY).take(self.pinned).collect();
         let hash = KeyedHash::from_seed(rand::random());
-        let table = Table::with_storage(self.limit.clone(), slots, pinned, hash)?;
-        Ok(Mutex::new(table.when_full(self.when_full)))
+        let table = Table::with_storage(self.limit, slots, pinned, hash)?;
+        let table = Mutex::new(table.when_full(self.when_full));
+        Ok(RateLimiter(Arc::new(Shared { table, clock: self.clock })))
     }
 }
