@@ -204,7 +204,7 @@ async fn waits_until_the_tokens_are_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_that_gives_up_has_taken_nothing() {
+async fn a_waiter_that_gives_up_has_taken_nothing_pitfall_19() {
     let limiter: RateLimiter<&str> = RateLimiter::new(config());
     limiter.allow(&"peer", 10).unwrap();
     assert!(timeout(2 * SECOND, limiter.until_ready(&"peer", 5)).await.is_err());
@@ -212,7 +212,7 @@ async fn a_waiter_that_gives_up_has_taken_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_are_admitted_at_the_rate_and_all_of_them() {
+async fn waiters_are_admitted_at_the_rate_and_all_of_them_pitfall_63() {
     let limiter: RateLimiter<&str> = RateLimiter::new(config());
     let start = SystemClock.now();
     let waiters: Vec<_> = (0..30)
