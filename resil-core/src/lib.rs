@@ -8,6 +8,9 @@
 //! Use `resil-std` on tokio or threads and `resil-embassy` on embassy: they read the clock, lock,
 //! ask here, sleep and log. Use this crate directly in a superloop, a simulation or a test.
 //!
+//! Defaults called "the seed's" are those of the design that resil implements, a resilience layer for a
+//! P2P agent network, whose names and defaults it keeps.
+//!
 //! # The four verbs
 //!
 //! | verb | shape | meaning |

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_saturates_at_both_ends() {
+    fn arithmetic_saturates_at_both_ends_pitfall_70() {
         assert_eq!(Instant::MAX.saturating_add(Duration::MAX), Instant::MAX);
         assert_eq!(Instant::EPOCH.saturating_sub(Duration::MAX), Instant::EPOCH);
         assert_eq!(Instant::EPOCH.saturating_since(Instant::MAX), Duration::ZERO);

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_to_nanos_is_the_floor_of_the_exact_quotient() {
+    fn ticks_to_nanos_is_the_floor_of_the_exact_quotient_pitfall_72() {
         for hz in rates() {
             for ticks in counts() {
                 let exact = u128::from(ticks) * 1_000_000_000 / u128::from(hz.get());
@@ -225,7 +225,7 @@ mod tests {
 
     /// A second is a second after 584 years as well: nothing is added up.
     #[test]
-    fn whole_seconds_are_exact_for_584_years() {
+    fn whole_seconds_are_exact_for_584_years_pitfall_76() {
         for hz in rates().filter(|hz| hz.get() <= 1_000_000_000) {
             for seconds in [1, 60, 31_557_600, 18_446_744_073] {
                 let instant = instant_at(seconds * hz.get(), hz);

@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_classifier_that_panics_settles_the_permit() {
+    fn a_classifier_that_panics_settles_the_permit_pitfall_20() {
         let config = CircuitBreakerConfig::builder().failure_threshold(1).build().unwrap();
         let broken = |_: &()| -> bool { panic!("classifier") };
         let breaker = CircuitBreaker::with_classifier("peer", config, broken);

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn sleeps_until_the_deadline_and_not_before() {
+    async fn sleeps_until_the_deadline_and_not_before_pitfall_77() {
         let deadline = SystemClock.now().saturating_add(Duration::from_nanos(1_234_567));
         SystemClock.sleep_until(deadline).await;
         assert!(deadline.is_reached(SystemClock.now()));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn concurrent_advances_are_all_counted() {
+    fn concurrent_advances_are_all_counted_pitfall_17() {
         let clock = MockClock::default();
         std::thread::scope(|scope| {
             for _ in 0..8 {

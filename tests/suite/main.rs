@@ -1,6 +1,7 @@
 //! Tests that need two modules, an oracle or random operation sequences; one file per subject.
 //!
-//! A test that guards against a known pitfall says so in its name (`…_pitfall_8`).
+//! A test that guards against a known pitfall says so in its name (`…_pitfall_8`); `PITFALLS.md` lists
+//! them.
 
 mod backoff;
 mod circuit_breaker;
@@ -8,6 +9,7 @@ mod conformance;
 mod errors;
 mod health;
 mod per_peer;
+mod pitfalls;
 mod rate_limit;
 mod rate_limit_laws;
 mod retry;

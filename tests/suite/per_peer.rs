@@ -2,6 +2,7 @@
 
 use core::cell::Cell;
 use core::hash::{BuildHasher, Hash, Hasher};
+use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use proptest::prelude::*;
 use resil_core::rate_limit::{
@@ -131,6 +132,19 @@ fn no_id_is_special_pitfall_103() {
     }
     let mut unit = table::<(), 8>();
     assert_eq!((0..9).filter(|_| unit.check(&(), 1, at(0)).is_ok()).count(), 5);
+}
+
+#[test]
+fn an_address_is_no_other_address_pitfall_104() {
+    let mut peers = table::<IpAddr, 64>();
+    for last in 1..=4 {
+        let address = Ipv4Addr::new(192, 0, 2, last);
+        for id in [IpAddr::V4(address), IpAddr::V6(address.to_ipv6_mapped())] {
+            assert!(peers.check(&id, 5, at(0)).is_ok(), "{id} has a bucket of its own");
+            assert!(peers.check(&id, 1, at(0)).is_err());
+        }
+    }
+    assert_eq!(peers.len(), 8);
 }
 
 #[derive(Clone, Debug)]

@@ -42,7 +42,7 @@ fn a_permit_that_is_never_told_back_expires_pitfall_4() {
 }
 
 #[test]
-fn queries_are_pure_and_drain_no_probe_pitfall_5() {
+fn queries_are_pure_and_drain_no_probe_pitfalls_5_110() {
     let breaker = opened(builder());
     let before = breaker.as_state().clone();
     for second in [0, 9, 10, 11, 1_000_000] {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn failures_in_a_row_open_it() {
+fn the_failure_that_reaches_the_threshold_opens_it_pitfall_34() {
     let mut breaker = breaker(builder().failure_threshold(3));
     assert_eq!(call(&mut breaker, FAILURE, s(0)), Recorded::Counted);
     assert_eq!(call(&mut breaker, FAILURE, s(1)), Recorded::Counted);
