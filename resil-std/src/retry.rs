@@ -177,17 +177,11 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
         C: Classify<E>,
         E: Debug,
     {
-        let mut run = Run::start(self);
-        loop {
-            match operation().await {
-                Ok(value) => return Ok(run.succeeded(value)),
-                Err(error) => {
-                    let wait = run.failed(error)?;
-                    self.clock.sleep_until(wait.until()).await;
-                    run.woken()?;
-                }
-            }
-        }
+        let guarded = || {
+            let attempt = operation();
+            async { attempt.await.map_err(ResilienceError::operation) }
+        };
+        self.call_guarded(guarded).await
     }
 
     /// [`retry_sync`].
@@ -203,17 +197,7 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
         C: Classify<E>,
         E: Debug,
     {
-        let mut run = Run::start(self);
-        loop {
-            match operation() {
-                Ok(value) => return Ok(run.succeeded(value)),
-                Err(error) => {
-                    let wait = run.failed(error)?;
-                    self.clock.block_until(wait.until());
-                    run.woken()?;
-                }
-            }
-        }
+        self.call_guarded_blocking(|| operation().map_err(ResilienceError::operation))
     }
 
     /// [`call`](Self::call) for an operation that goes through a breaker or a limiter itself.
@@ -241,7 +225,7 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
             match operation().await {
                 Ok(value) => return Ok(run.succeeded(value)),
                 Err(error) => {
-                    let wait = run.failed_guarded(error)?;
+                    let wait = run.failed(error)?;
                     self.clock.sleep_until(wait.until()).await;
                     run.woken()?;
                 }
@@ -267,7 +251,7 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
             match operation() {
                 Ok(value) => return Ok(run.succeeded(value)),
                 Err(error) => {
-                    let wait = run.failed_guarded(error)?;
+                    let wait = run.failed(error)?;
                     self.clock.block_until(wait.until());
                     run.woken()?;
                 }

@@ -36,8 +36,19 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         value
     }
 
-    /// The attempt failed: how long to wait for the next one, or the error of the call.
-    pub(super) fn failed(&mut self, error: E) -> Result<Wait, ResilienceError<E>>
+    /// The attempt failed or was refused: how long to wait for the next one, or the error of the call.
+    pub(super) fn failed(&mut self, error: ResilienceError<E>) -> Result<Wait, ResilienceError<E>>
+    where
+        C: Classify<E>,
+    {
+        if let Some(rejected) = error.refusal() {
+            return self.refused(rejected, error);
+        }
+        self.lost(error.try_into_operation()?)
+    }
+
+    /// The attempt was made and failed.
+    fn lost(&mut self, error: E) -> Result<Wait, ResilienceError<E>>
     where
         C: Classify<E>,
     {
@@ -62,20 +73,6 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
                 Err(self.machine.error(stop, error))
             }
         }
-    }
-
-    /// As [`failed`](Self::failed), for an operation that may have been refused.
-    pub(super) fn failed_guarded(
-        &mut self,
-        error: ResilienceError<E>,
-    ) -> Result<Wait, ResilienceError<E>>
-    where
-        C: Classify<E>,
-    {
-        if let Some(rejected) = error.refusal() {
-            return self.refused(rejected, error);
-        }
-        self.failed(error.try_into_operation()?)
     }
 
     /// The attempt was not even made.
