@@ -243,6 +243,15 @@ mod tests {
     }
 
     #[test]
+    fn at_the_deadline_counts_as_reached() {
+        let deadline = Instant::from_nanos(5);
+        assert_eq!(
+            [4, 5, 6].map(|now| deadline.is_reached(Instant::from_nanos(now))),
+            [false, true, true]
+        );
+    }
+
+    #[test]
     fn conversions_with_duration_are_total() {
         for nanos in [0, 1, SECOND - 1, SECOND, u64::MAX] {
             let instant = Instant::from_nanos(nanos);

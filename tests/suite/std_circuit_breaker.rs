@@ -47,6 +47,55 @@ async fn the_whole_circle_in_paused_time() {
 }
 
 #[test]
+fn the_whole_circle_with_blocking_calls() {
+    let (breaker, clock) = with_clock(quick().build().unwrap());
+    for _ in 0..2 {
+        let error = breaker.call_blocking(|| Err::<(), _>("down")).unwrap_err();
+        assert_eq!(error.into_operation_error(), Some("down"));
+    }
+    assert_eq!(breaker.state(), State::Open);
+    clock.advance(10 * SECOND - Duration::from_nanos(1));
+    let refused = breaker.call_blocking(|| Ok::<_, ()>(())).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
+    clock.advance(Duration::from_nanos(1));
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(breaker.call_blocking(|| Ok::<_, ()>(())).is_ok());
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test]
+async fn an_error_that_is_not_expected_is_passed_through_and_moves_no_counter() {
+    let classify = |error: &&str| match *error {
+        "not found" => Classification::Ignored,
+        _ => FailureClass::Transient.into(),
+    };
+    let breaker = CircuitBreaker::with_classifier("peer", quick().build().unwrap(), classify);
+    breaker.call_blocking(|| Err::<(), _>("down")).unwrap_err();
+    for _ in 0..9 {
+        let error = breaker.call(async || Err::<(), _>("not found")).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::OperationFailed);
+        assert_eq!(error.into_operation_error(), Some("not found"));
+        breaker.call_blocking(|| Err::<(), _>("not found")).unwrap_err();
+    }
+    assert_eq!(breaker.state(), State::Closed, "not counted");
+    breaker.call_blocking(|| Err::<(), _>("down")).unwrap_err();
+    assert_eq!(breaker.state(), State::Open, "not cleared");
+}
+
+#[test]
+fn a_reset_closes_an_open_breaker() {
+    let (breaker, _) = with_clock(quick().build().unwrap());
+    for _ in 0..2 {
+        breaker.call_blocking(|| Err::<(), _>("down")).unwrap_err();
+    }
+    assert_eq!(breaker.state(), State::Open);
+    breaker.reset();
+    assert_eq!(breaker.state(), State::Closed);
+    breaker.call_blocking(|| Err::<(), _>("down")).unwrap_err();
+    assert_eq!(breaker.state(), State::Closed, "the former failures are forgotten");
+}
+
+#[test]
 fn half_open_admits_exactly_k_probes_from_many_threads_pitfall_8() {
     const THREADS: usize = 8;
     const ASKS: usize = 1_250;
