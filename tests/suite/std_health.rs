@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use resil_std::circuit_breaker::CircuitBreaker;
 use resil_std::clock::SystemClock;
-use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+use resil_std::core::circuit_breaker::CircuitBreakerConfig;
 use resil_std::core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe, RegisterError};
 use resil_std::core::{Clock, Instant};
 use resil_std::health::{Check, HealthChecker, OverallHealth};
@@ -258,19 +258,17 @@ async fn a_check_may_use_its_checker_pitfall_108() {
 
 /// SPEC 3: "breaker open and health: degraded, never unhealthy".
 #[tokio::test(start_paused = true)]
-async fn an_open_breaker_degrades_the_node() {
+async fn an_open_breaker_degrades_the_node_and_is_never_unhealthy_for_liveness() {
     let config = CircuitBreakerConfig::builder().failure_threshold(1).build().unwrap();
     let breaker = CircuitBreaker::new("peer", config);
     let checker = HealthChecker::new();
     let seen = breaker.clone();
-    let peers = move || match seen.state() {
-        State::Closed => HealthCheckResult::healthy("connected"),
-        state => HealthCheckResult::degraded(state),
-    };
+    let peers = move || HealthCheckResult::new(seen.state().health(), seen.state());
     checker.register_sync("peers", peers).unwrap();
     assert_eq!(checker.get_overall_health().await.status, HealthStatus::Healthy);
     breaker.call(async || Err::<(), _>("down")).await.unwrap_err();
     let overall = checker.get_overall_health().await;
     assert_eq!(overall.status, HealthStatus::Degraded);
     assert_eq!(said(&overall, "peers").1, "OPEN");
+    assert_eq!(checker.status(Probe::Liveness), HealthStatus::Degraded);
 }

@@ -1,5 +1,6 @@
 //! What a breaker remembers, and how it changes from one state to the next.
 
+use crate::health::HealthStatus;
 use crate::time::Instant;
 use core::fmt;
 
@@ -29,6 +30,24 @@ impl State {
             Self::HalfOpen => "HALF_OPEN",
             Self::ForcedOpen => "FORCED_OPEN",
             Self::Disabled => "DISABLED",
+        }
+    }
+
+    /// What a node's health makes of it: degraded while calls are refused or probed, never unhealthy.
+    /// A restart here mends no peer.
+    ///
+    /// ```
+    /// use resil_core::circuit_breaker::State;
+    /// use resil_core::health::HealthStatus;
+    ///
+    /// assert_eq!(State::Open.health(), HealthStatus::Degraded);
+    /// assert_eq!(State::Closed.health(), HealthStatus::Healthy);
+    /// ```
+    #[must_use]
+    pub const fn health(self) -> HealthStatus {
+        match self {
+            Self::Closed | Self::Disabled => HealthStatus::Healthy,
+            Self::Open | Self::HalfOpen | Self::ForcedOpen => HealthStatus::Degraded,
         }
     }
 }
