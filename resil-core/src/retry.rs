@@ -236,6 +236,37 @@ impl Retry {
         }
     }
 
+    /// The error of a call whose deadline came while it waited: for what `refusal` named, or after
+    /// the attempt that failed with `last`. `None` without either: then it did not wait.
+    ///
+    /// `RETRY_FAILED`; its source is the refusal that was waited for, else the last error.
+    ///
+    /// ```
+    /// use resil_core::retry::{Retry, RetryPolicy};
+    /// use resil_core::{ErrorCode, Instant, Rejected, RetryAt};
+    ///
+    /// let retry = Retry::start(&RetryPolicy::DEFAULT, Instant::EPOCH);
+    /// let busy = Rejected::new(ErrorCode::BulkheadFull, RetryAt::Unknown);
+    /// let error = retry.overslept_error(Some(busy), Some("lost")).unwrap();
+    /// assert_eq!((error.code(), error.operation_error()), (ErrorCode::RetryFailed, Some(&"lost")));
+    /// assert_eq!(error.retry_at(), Some(RetryAt::Unknown), "what the refusal said");
+    /// assert!(retry.overslept_error::<()>(None, None).is_none());
+    /// ```
+    #[must_use]
+    pub fn overslept_error<E>(
+        &self,
+        refusal: Option<Rejected>,
+        last: Option<E>,
+    ) -> Option<ResilienceError<E>> {
+        match (refusal, last) {
+            (Some(rejected), last) => {
+                Some(self.refusal_error(Refused { rejected, after_waiting: true }, last))
+            }
+            (None, Some(last)) => Some(self.error(Stop::Deadline, last)),
+            (None, None) => None,
+        }
+    }
+
     /// The wait of `delay` from `now`, unless it would outlive the deadline.
     #[inline]
     fn wait(&self, delay: u64, now: Instant) -> Option<Wait> {

@@ -27,14 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use resil_core::error::RateLimitError;
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
-    self as machine, Limit, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
+    self as machine, Limit, PeerCharge, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
 };
 use resil_core::{Clock, ConfigError};
 
 use crate::clock::SystemClock;
 
 pub use builder::RateLimiterBuilder;
-pub use resil_core::rate_limit::PeerCharge;
 
 /// Where its log events go.
 const TARGET: &str = "resil::rate_limit";

@@ -2,9 +2,8 @@
 
 use core::fmt::Debug;
 
-use resil_core::error::RetryExhaustedError;
 use resil_core::outcome::{Classify, Rejected};
-use resil_core::retry::{self as machine, Next, Stop, Wait};
+use resil_core::retry::{self as machine, Next, Wait};
 use resil_core::{Instant, ResilienceError};
 
 use super::Retry;
@@ -110,13 +109,8 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         if !self.machine.is_past_deadline(self.retry.clock.now()) {
             return Ok(());
         }
-        let error = match (self.refusal.take(), self.last.take()) {
-            (Some(rejected), last) => {
-                RetryExhaustedError::refused(rejected, self.machine.failed(), last).into()
-            }
-            (None, Some(last)) => self.machine.error(Stop::Deadline, last),
-            (None, None) => return Ok(()),
-        };
+        let (refusal, last) = (self.refusal.take(), self.last.take());
+        let Some(error) = self.machine.overslept_error(refusal, last) else { return Ok(()) };
         let (operation, attempt, max_attempts) = self.progress();
         let code = error.code().name();
         tracing::warn!(target: TARGET, operation, attempt, max_attempts, code, "overslept");

@@ -6,12 +6,12 @@ use core::time::Duration;
 use resil_core::circuit_breaker::{Recorded, State};
 use resil_core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe};
 use resil_core::outcome::{Classification, Rejected, RetryAt};
-use resil_core::rate_limit::{Limit, RateLimit, StrictBucket, TokenBucket};
+use resil_core::rate_limit::{Limit, PeerCharge, RateLimit, StrictBucket, TokenBucket};
 use resil_core::{Clock, Instant, Outcome, ResilienceError};
 use resil_std::circuit_breaker::{CircuitBreaker, Guard};
 use resil_std::clock::SystemClock;
 use resil_std::health::{Check, HealthChecker};
-use resil_std::rate_limit::{PeerCharge, RateLimiter};
+use resil_std::rate_limit::RateLimiter;
 use resil_std::retry::Retry;
 use resil_tests::vectors::attempts::Attempts;
 use resil_tests::vectors::policies::{
