@@ -29,11 +29,11 @@
 
 mod builder;
 mod curve;
-mod ratio;
+mod factor;
 
+pub use crate::ratio::Ratio;
 pub use builder::BackoffBuilder;
 pub use curve::Curve;
-pub use ratio::Ratio;
 
 use crate::entropy::Entropy;
 use crate::time::saturating_nanos;

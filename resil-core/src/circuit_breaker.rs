@@ -112,6 +112,7 @@ mod decide;
 mod machine;
 mod open_time;
 mod permit;
+mod persist;
 mod state;
 
 pub use config::{CircuitBreakerConfig, CircuitBreakerConfigBuilder};

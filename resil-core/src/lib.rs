@@ -55,20 +55,33 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod adaptive;
 pub mod backoff;
+pub mod bulkhead;
+pub mod call;
+pub mod chaos;
 pub mod circuit_breaker;
 pub mod config;
+pub mod deadline;
 pub mod entropy;
 pub mod error;
+pub mod event;
+pub mod fallback;
 pub mod health;
+pub mod hedge;
 pub mod outcome;
 pub mod rate_limit;
+pub mod ratio;
 pub mod retry;
+pub mod snapshot;
+mod tally;
 pub mod text;
+pub mod throttle;
 pub mod time;
 
 pub use config::ConfigError;
 pub use entropy::Entropy;
 pub use error::{ErrorCode, ResilienceError};
 pub use outcome::{Outcome, Rejected, RetryAt};
+pub use ratio::Ratio;
 pub use time::{Clock, Instant, ManualClock};

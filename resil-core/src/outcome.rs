@@ -18,6 +18,9 @@ pub enum FailureClass {
     Throttled,
     /// Our own timeout fired while the attempt was in flight.
     Timeout,
+    /// Our own side failed: no route, no memory, a radio that is off. Tried again like a transient
+    /// failure; says nothing about the peer, so no breaker of a peer counts it.
+    Local,
     /// Will fail the same way again: a wrong argument, a missing permission. Counts against the
     /// peer in a breaker, is never retried.
     Fatal,

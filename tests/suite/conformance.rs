@@ -1,11 +1,28 @@
 //! The vectors, replayed on core, on paused tokio through resil-std and on embassy's mock driver
 //! through resil-embassy. The traces are the scripts' own, byte for byte.
 
+mod adaptive;
+mod beside;
+mod breaker_windows;
+mod budget;
+mod bulkhead;
+mod call;
+mod chaos;
+mod deadline;
 mod direct;
+mod ejection;
+mod event;
 mod gate;
+mod health_groups;
+mod heartbeat;
+mod hedge;
+mod limits;
 mod mock;
 mod paused;
 mod random;
+mod snapshot;
+mod throttle;
+mod watchdog;
 
 use resil_core::Instant;
 use resil_tests::vectors::policies::{

@@ -3,11 +3,24 @@
 //! A test that guards against a known pitfall says so in its name (`…_pitfall_8`); `PITFALLS.md` lists
 //! them.
 
+mod adaptive;
 mod backoff;
+mod breaker_windows;
+mod budget;
+mod bulkhead;
+mod call;
+mod chaos;
 mod circuit_breaker;
 mod conformance;
+mod deadline;
+mod ejection;
 mod errors;
+mod event;
 mod health;
+mod health_groups;
+mod heartbeat;
+mod hedge;
+mod limits;
 mod per_peer;
 mod pitfalls;
 mod rate_limit;
@@ -15,8 +28,12 @@ mod rate_limit_laws;
 mod retry;
 mod retry_laws;
 mod seed_snippets;
+mod simulation;
+mod snapshot;
 mod std_circuit_breaker;
 mod std_health;
 mod std_rate_limit;
 mod std_retry;
 mod std_tracing;
+mod throttle;
+mod watchdog;

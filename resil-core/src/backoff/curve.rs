@@ -1,6 +1,7 @@
 //! Fixed, linear, exponential.
 
-use super::ratio::{Factor, Ratio};
+use super::factor::Factor;
+use crate::ratio::Ratio;
 
 /// How delays grow from attempt to attempt, before the cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -339,15 +339,19 @@ impl CircuitBreakerConfig {
     /// What time does to a state without a transition: a deadline that a backward step of the clock
     /// left too far ahead comes as close as it may be, and past openings are forgotten.
     fn keep_time(&self, state: &mut CircuitBreakerState, now: Instant) {
-        let horizon = match state.phase {
-            Phase::Open | Phase::Settling => self.open_time.longest(state.openings),
-            Phase::HalfOpen => self.lease,
-            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => return,
-        };
-        state.until = state.until.min(now.plus_nanos(horizon));
+        state.until = state.until.min(now.plus_nanos(self.horizon(state)));
         if matches!(state.phase, Phase::Settling) && state.until.is_reached(now) {
             state.phase = Phase::Closed;
             state.openings = 0;
+        }
+    }
+
+    /// How far ahead its deadline can be.
+    pub(super) fn horizon(&self, state: &CircuitBreakerState) -> u64 {
+        match state.phase {
+            Phase::Open | Phase::Settling => self.open_time.longest(state.openings),
+            Phase::HalfOpen => self.lease,
+            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => 0,
         }
     }
 

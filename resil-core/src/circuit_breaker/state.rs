@@ -88,6 +88,25 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    const ALL: [Self; 6] = [
+        Self::Closed,
+        Self::Settling,
+        Self::Open,
+        Self::HalfOpen,
+        Self::ForcedOpen,
+        Self::Disabled,
+    ];
+
+    /// Its number in a snapshot; it never changes.
+    pub(super) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The phase with this number.
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.number() == number)
+    }
+
     pub(super) const fn state(self) -> State {
         match self {
             Self::Closed | Self::Settling => State::Closed,

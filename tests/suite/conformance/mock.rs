@@ -1,6 +1,7 @@
 //! resil-embassy, on embassy-time's mock driver at 1 MHz.
 
 use super::ORIGIN;
+use super::beside::Timeline;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::pin;
@@ -26,22 +27,31 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static DRIVER: Mutex<()> = Mutex::new(());
 
 /// The driver, at [`ORIGIN`], and for this script alone.
-struct Driver(#[expect(dead_code, reason = "held, not used")] MutexGuard<'static, ()>);
+pub(super) struct Driver(#[expect(dead_code, reason = "held, not used")] MutexGuard<'static, ()>);
 
-impl Driver {
-    fn acquire() -> Self {
+impl Timeline for Driver {
+    const NAME: &'static str = "embassy's mock driver";
+    const CAN_STEP_BACK: bool = false;
+
+    fn begin() -> Self {
         let alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);
         MockDriver::get().reset();
-        let driver = Self(alone);
+        let mut driver = Self(alone);
         driver.move_to(ORIGIN);
         driver
     }
 
-    fn move_to(&self, instant: Instant) {
-        self.advance(instant.saturating_since(EmbassyClock.now()));
-        assert_eq!(EmbassyClock.now(), instant);
+    fn now(&self) -> Instant {
+        EmbassyClock.now()
     }
 
+    fn move_to(&mut self, instant: Instant) {
+        self.advance(instant.saturating_since(self.now()));
+        assert_eq!(self.now(), instant);
+    }
+}
+
+impl Driver {
     fn advance(&self, by: Duration) {
         let micros = by.as_micros().try_into().unwrap();
         MockDriver::get().advance(embassy_time::Duration::from_micros(micros));
@@ -77,7 +87,7 @@ struct Mock<M, T> {
 
 impl<M, T> Mock<M, T> {
     fn new(machine: M) -> Self {
-        Self { driver: Driver::acquire(), machine, held: HashMap::new() }
+        Self { driver: Driver::begin(), machine, held: HashMap::new() }
     }
 
     fn keep(&mut self, name: &str, lent: T) {
@@ -208,7 +218,7 @@ impl<L: Limit> machines::Limiter for Mock<Limiter<L>, PeerCharge<L::Charge>> {
 
 pub(super) fn retry(script: &Script<RetrySettings>) -> String {
     let policy = script.policy.build().unwrap().classify(|error: &Classification| *error);
-    let driver = Driver::acquire();
+    let driver = Driver::begin();
     let attempts = RefCell::new(Attempts::new(script, EmbassyClock.now()));
     let operation = async || {
         let attempt = attempts.borrow_mut().begin(EmbassyClock.now());

@@ -1,6 +1,7 @@
 //! resil-std, on tokio's paused time.
 
 use super::ORIGIN;
+use super::beside::Timeline;
 use core::cell::RefCell;
 use core::time::Duration;
 use resil_core::circuit_breaker::{Recorded, State};
@@ -20,35 +21,47 @@ use resil_tests::vectors::policies::{
 use resil_tests::vectors::{Engine, Script, machines, replay};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-/// An adapter's machine inside a runtime whose time stands still.
+/// A runtime whose time stands still.
+pub(super) struct Runtime(tokio::runtime::Runtime);
+
+impl Timeline for Runtime {
+    const NAME: &'static str = "paused tokio";
+    const CAN_STEP_BACK: bool = false;
+
+    fn begin() -> Self {
+        let mut runtime = Self(runtime());
+        runtime.move_to(ORIGIN);
+        runtime
+    }
+
+    fn now(&self) -> Instant {
+        let _inside = self.0.enter();
+        SystemClock.now()
+    }
+
+    fn move_to(&mut self, instant: Instant) {
+        let ahead = instant.saturating_since(self.now());
+        self.0.block_on(tokio::time::advance(ahead));
+        assert_eq!(self.now(), instant);
+    }
+}
+
+/// An adapter's machine inside such a runtime.
 struct Paused<M, T> {
     machine: M,
     held: HashMap<String, T>,
     runtime: Runtime,
 }
 
-fn runtime() -> Runtime {
+fn runtime() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 impl<M, T> Paused<M, T> {
     fn new(machine: M) -> Self {
-        let mut paused = Self { machine, held: HashMap::new(), runtime: runtime() };
-        paused.set(ORIGIN);
-        paused
-    }
-
-    fn clock(&self) -> Instant {
-        let _inside = self.runtime.enter();
-        SystemClock.now()
-    }
-
-    fn set(&mut self, instant: Instant) {
-        let ahead = instant.saturating_since(self.clock());
-        self.runtime.block_on(tokio::time::advance(ahead));
-        assert_eq!(self.clock(), instant);
+        Self { machine, held: HashMap::new(), runtime: Runtime::begin() }
     }
 
     fn take(&mut self, name: &str) -> Option<T> {
@@ -63,11 +76,11 @@ pub(super) fn breaker(script: &Script<BreakerPolicy>) -> String {
 
 impl Engine for Paused<CircuitBreaker, Guard> {
     fn now(&self) -> Instant {
-        self.clock()
+        self.runtime.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.set(instant);
+        self.runtime.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], start: Instant) -> String {
@@ -77,7 +90,7 @@ impl Engine for Paused<CircuitBreaker, Guard> {
 
 impl machines::Breaker for Paused<CircuitBreaker, Guard> {
     fn ask(&mut self, name: &str) -> Result<(), Rejected> {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         let guard = self.machine.try_acquire().map_err(|error| error.refusal())?;
         assert!(self.held.insert(name.to_owned(), guard).is_none(), "{name} is taken");
         Ok(())
@@ -85,7 +98,7 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
 
     fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded> {
         let guard = self.take(name)?;
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         match outcome {
             Outcome::Success => Some(guard.success()),
             Outcome::Failure(class) => Some(guard.failure(class)),
@@ -96,32 +109,32 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
 
     fn abandon(&mut self, name: &str) {
         let guard = self.take(name);
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         drop(guard);
     }
 
     fn state(&self) -> State {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.state()
     }
 
     fn retry_at(&self) -> Option<RetryAt> {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.retry_at()
     }
 
     fn reset(&mut self) {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.reset();
     }
 
     fn force_open(&mut self) {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.force_open();
     }
 
     fn disable(&mut self) {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.disable();
     }
 }
@@ -145,11 +158,11 @@ pub(super) fn limiter(script: &Script<LimitPolicy>) -> String {
 
 impl<L: Limit> Engine for Paused<Limiter<L>, PeerCharge<L::Charge>> {
     fn now(&self) -> Instant {
-        self.clock()
+        self.runtime.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.set(instant);
+        self.runtime.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], start: Instant) -> String {
@@ -159,26 +172,26 @@ impl<L: Limit> Engine for Paused<Limiter<L>, PeerCharge<L::Charge>> {
 
 impl<L: Limit> machines::Limiter for Paused<Limiter<L>, PeerCharge<L::Charge>> {
     fn ask(&mut self, name: &str, cost: u32) -> Result<(), Rejected> {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         let charge = self.machine.check(&PEER, cost)?;
         assert!(self.held.insert(name.to_owned(), charge).is_none(), "{name} is taken");
         Ok(())
     }
 
     fn peek(&self, cost: u32) -> Result<(), Rejected> {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.peek(&PEER, cost)
     }
 
     fn refund(&mut self, name: &str) {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         if let Some(charge) = self.held.remove(name) {
             self.machine.refund(charge);
         }
     }
 
     fn available(&self) -> u32 {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.available(&PEER)
     }
 
@@ -211,11 +224,11 @@ pub(super) fn health(script: &Script<NoPolicy>) -> String {
 
 impl Engine for Paused<HealthChecker, Finding> {
     fn now(&self) -> Instant {
-        self.clock()
+        self.runtime.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.set(instant);
+        self.runtime.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], _: Instant) -> String {
@@ -231,28 +244,28 @@ impl machines::Health for Paused<HealthChecker, Finding> {
             let status = *finding.lock().unwrap();
             async move { HealthCheckResult::new(status, "") }
         });
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.register(check.ttl(ttl)).unwrap();
     }
 
     fn unregister(&mut self, name: &str) {
         assert!(self.take(name).is_some());
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         assert!(self.machine.unregister(name));
     }
 
     fn record(&mut self, name: &str, status: HealthStatus) {
         *self.held[name].lock().unwrap() = status;
-        self.runtime.block_on(self.machine.check(name)).unwrap();
+        self.runtime.0.block_on(self.machine.check(name)).unwrap();
     }
 
     fn check(&self, name: &str) -> CheckStatus {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.report().check(name).unwrap().status
     }
 
     fn status(&self, probe: Probe) -> HealthStatus {
-        let _inside = self.runtime.enter();
+        let _inside = self.runtime.0.enter();
         self.machine.status(probe)
     }
 }

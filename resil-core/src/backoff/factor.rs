@@ -1,87 +1,6 @@
-//! The base of an exponential curve: a fraction, raised to a power without floating point.
+//! Powers of a ratio without floating point.
 
-use core::fmt;
-
-/// A fraction of two `u16`, such as 3/2: the base of an exponential curve.
-///
-/// Any two numbers make a ratio; whether it can be a base is decided where a policy is built: 1, or
-/// 1.01 to 64. Equality is of the two numbers as written: 4/2 is not 2/1.
-///
-/// ```
-/// use resil_core::backoff::Ratio;
-///
-/// assert_eq!(Ratio::new(3, 2).to_string(), "3/2");
-/// assert_eq!(Ratio::from(2), Ratio::TWO);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Ratio {
-    numerator: u16,
-    denominator: u16,
-}
-
-impl Ratio {
-    /// 1: a curve that does not grow.
-    pub const ONE: Self = Self::new(1, 1);
-
-    /// 2: every delay twice the one before; the seed's and everybody's default.
-    pub const TWO: Self = Self::new(2, 1);
-
-    /// `numerator / denominator`.
-    #[must_use]
-    pub const fn new(numerator: u16, denominator: u16) -> Self {
-        Self { numerator, denominator }
-    }
-
-    /// The number above the line.
-    #[must_use]
-    pub const fn numerator(self) -> u16 {
-        self.numerator
-    }
-
-    /// The number below the line.
-    #[must_use]
-    pub const fn denominator(self) -> u16 {
-        self.denominator
-    }
-
-    /// Whether a policy takes it for a base: 1, or 1.01 to 64.
-    ///
-    /// What lies between would need more than 4,459 attempts to get from 1 ns to the end of time,
-    /// and more precision than 64 bits to do it exactly.
-    pub(crate) const fn is_base(self) -> bool {
-        let (above, below) = (self.numerator as u32, self.denominator as u32);
-        let at_least = above.saturating_mul(100) >= below.saturating_mul(101);
-        let at_most = above <= below.saturating_mul(64);
-        below > 0 && (above == below || (at_least && at_most))
-    }
-
-    /// `k` where the ratio is exactly 2^k, up to 2^6.
-    pub(super) const fn log2(self) -> Option<u32> {
-        let mut k = 0_u32;
-        while k <= 6 {
-            if self.denominator > 0
-                && self.numerator as u32 == (self.denominator as u32).wrapping_shl(k)
-            {
-                return Some(k);
-            }
-            k = k.saturating_add(1);
-        }
-        None
-    }
-}
-
-impl From<u16> for Ratio {
-    fn from(whole: u16) -> Self {
-        Self::new(whole, 1)
-    }
-}
-
-impl fmt::Display for Ratio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.numerator, self.denominator)
-    }
-}
+use crate::ratio::Ratio;
 
 /// `mantissa · 2^exponent`, the highest bit of the mantissa set: a ratio or a power of one, to 64
 /// significant bits.
@@ -100,8 +19,8 @@ pub(super) struct Factor {
 impl Factor {
     /// `ratio`; `None` for 0 and for a denominator of 0.
     pub(super) const fn from_ratio(ratio: Ratio) -> Option<Self> {
-        let above = (ratio.numerator as u128) << 112;
-        match above.checked_div(ratio.denominator as u128) {
+        let above = (ratio.numerator() as u128) << 112;
+        match above.checked_div(ratio.denominator() as u128) {
             None | Some(0) => None,
             Some(quotient) => Some(Self::rounded(quotient, -112)),
         }
@@ -167,27 +86,6 @@ const fn saturated(wide: u128) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bases_are_one_or_from_1_01_to_64() {
-        for (above, below) in [(1, 1), (7, 7), (101, 100), (3, 2), (64, 1), (65_535, 1_024)] {
-            assert!(Ratio::new(above, below).is_base(), "{above}/{below}");
-        }
-        for (above, below) in
-            [(0, 1), (1, 0), (0, 0), (99, 100), (1_009, 1_000), (65, 1), (6_401, 100)]
-        {
-            assert!(!Ratio::new(above, below).is_base(), "{above}/{below}");
-        }
-    }
-
-    #[test]
-    fn powers_of_two_are_recognised_in_any_form() {
-        assert_eq!(Ratio::new(5, 5).log2(), Some(0));
-        assert_eq!(Ratio::new(6, 3).log2(), Some(1));
-        assert_eq!(Ratio::new(64, 1).log2(), Some(6));
-        assert_eq!(Ratio::new(3, 2).log2(), None);
-        assert_eq!(Ratio::new(0, 0).log2(), None);
-    }
 
     #[test]
     fn roundings_are_to_the_nearest() {

@@ -1,0 +1,1 @@
+//! Bulkheads: how many calls may run at once.

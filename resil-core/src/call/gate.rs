@@ -1,0 +1,333 @@
+//! What an attempt has to pass, and what it leaves behind.
+
+use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Recorded};
+use crate::outcome::{FailureClass, Outcome, Rejected};
+use crate::rate_limit::Limit;
+use crate::time::Instant;
+use core::fmt::Debug;
+
+/// What an attempt asks for. Each gate reads what concerns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Request {
+    /// What a rate limit charges: requests, or bytes. Default 1.
+    pub cost: u32,
+    /// How many permits of a bulkhead it takes. Default 1.
+    pub weight: u16,
+    /// Who goes first where there is not enough for all.
+    pub priority: Priority,
+}
+
+impl Request {
+    /// One request of normal priority.
+    pub const ONE: Self = Self { cost: 1, weight: 1, priority: Priority::Normal };
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+/// Who goes first where there is not enough for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Priority {
+    /// Can wait, or be dropped: gossip, prefetching.
+    Low,
+    /// Everything else.
+    #[default]
+    Normal,
+    /// What keeps the node alive: membership, health, control.
+    High,
+}
+
+/// How a permit is told back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum End {
+    /// The attempt was made, and ended like this.
+    Attempted(Outcome),
+    /// A gate further in refused: nothing was tried. What was taken is given back, and counts nowhere.
+    Unused,
+}
+
+/// A machine that an attempt has to pass: a breaker, a limit, a bulkhead.
+///
+/// Gates compose: `(breaker, limit, bulkhead)` is a gate that asks them in this order, and when one
+/// refuses gives back what the ones before have lent. `()` is open. A reference to a gate is a gate.
+pub trait Gate {
+    /// What a passed attempt holds until it ends.
+    type Permit: Debug;
+
+    /// What telling it back changed.
+    type Report: Debug;
+
+    /// Asks to make an attempt. Entropy is drawn only on a transition.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; then nothing is held.
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Self::Permit, Rejected>;
+
+    /// Tells it back.
+    fn settle(
+        &mut self,
+        permit: Self::Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Self::Report;
+}
+
+/// What an extra attempt is for, and so what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Extra {
+    /// Another attempt, after a failure of this class.
+    Retry(FailureClass),
+    /// A second attempt while the first is still out.
+    Hedge,
+}
+
+/// What extra attempts are paid from, whoever makes them.
+///
+/// The call tells it of every call that begins and of every attempt that ends, and asks it before
+/// every attempt but the first. `()` pays for everything.
+pub trait Budget {
+    /// What an extra attempt has cost.
+    type Charge: Debug;
+
+    /// A call begins: its first attempt needs no leave.
+    fn begin(&mut self, now: Instant);
+
+    /// Asks for an extra attempt. Charged here, when it is decided, and not when it starts: attempts
+    /// that wait in backoff are already paid for.
+    ///
+    /// # Errors
+    ///
+    /// The refusal; then nothing is charged.
+    fn try_withdraw(&mut self, extra: Extra, now: Instant) -> Result<Self::Charge, Rejected>;
+
+    /// An attempt has ended; `charge` is what it has cost, where it was an extra one.
+    fn settle(&mut self, charge: Option<Self::Charge>, outcome: Outcome, now: Instant);
+
+    /// An extra attempt was paid for and not made.
+    fn refund(&mut self, charge: Self::Charge, now: Instant);
+}
+
+/// A policy beside the state it decides about, borrowed for a step.
+#[derive(Debug)]
+pub struct Bound<'a, P, S> {
+    /// The policy.
+    pub policy: &'a P,
+    /// The state.
+    pub state: &'a mut S,
+}
+
+impl<'a, P, S> Bound<'a, P, S> {
+    /// `policy`, deciding about `state`.
+    pub const fn new(policy: &'a P, state: &'a mut S) -> Self {
+        Self { policy, state }
+    }
+}
+
+impl Gate for () {
+    type Permit = ();
+    type Report = ();
+
+    fn try_acquire(
+        &mut self,
+        _: &Request,
+        _: &mut impl FnMut() -> u32,
+        _: Instant,
+    ) -> Result<(), Rejected> {
+        Ok(())
+    }
+
+    fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
+}
+
+impl Budget for () {
+    type Charge = ();
+
+    fn begin(&mut self, _: Instant) {}
+
+    fn try_withdraw(&mut self, _: Extra, _: Instant) -> Result<(), Rejected> {
+        Ok(())
+    }
+
+    fn settle(&mut self, _: Option<()>, _: Outcome, _: Instant) {}
+
+    fn refund(&mut self, (): (), _: Instant) {}
+}
+
+impl<A: Gate, B: Gate> Gate for (A, B) {
+    type Permit = (A::Permit, B::Permit);
+    type Report = (A::Report, B::Report);
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Self::Permit, Rejected> {
+        let outer = self.0.try_acquire(request, entropy, now)?;
+        match self.1.try_acquire(request, entropy, now) {
+            Ok(inner) => Ok((outer, inner)),
+            Err(rejected) => {
+                self.0.settle(outer, End::Unused, entropy, now);
+                Err(rejected)
+            }
+        }
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        (outer, inner): Self::Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Self::Report {
+        let inner = self.1.settle(inner, end, entropy, now);
+        (self.0.settle(outer, end, entropy, now), inner)
+    }
+}
+
+/// Longer ones are pairs of pairs.
+impl<A: Gate, B: Gate, C: Gate> Gate for (A, B, C) {
+    type Permit = (A::Permit, B::Permit, C::Permit);
+    type Report = (A::Report, B::Report, C::Report);
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Self::Permit, Rejected> {
+        let (a, b, c) = self;
+        let (a, (b, c)) = (a, (b, c)).try_acquire(request, entropy, now)?;
+        Ok((a, b, c))
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        (outer, middle, inner): Self::Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Self::Report {
+        let (a, b, c) = self;
+        let permit = (outer, (middle, inner));
+        let (a, (b, c)) = (a, (b, c)).settle(permit, end, entropy, now);
+        (a, b, c)
+    }
+}
+
+impl<G: Gate> Gate for &mut G {
+    type Permit = G::Permit;
+    type Report = G::Report;
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<G::Permit, Rejected> {
+        (**self).try_acquire(request, entropy, now)
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        permit: G::Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> G::Report {
+        (**self).settle(permit, end, entropy, now)
+    }
+}
+
+impl<B: Budget> Budget for &mut B {
+    type Charge = B::Charge;
+
+    fn begin(&mut self, now: Instant) {
+        (**self).begin(now);
+    }
+
+    fn try_withdraw(&mut self, extra: Extra, now: Instant) -> Result<B::Charge, Rejected> {
+        (**self).try_withdraw(extra, now)
+    }
+
+    fn settle(&mut self, charge: Option<B::Charge>, outcome: Outcome, now: Instant) {
+        (**self).settle(charge, outcome, now);
+    }
+
+    fn refund(&mut self, charge: B::Charge, now: Instant) {
+        (**self).refund(charge, now);
+    }
+}
+
+impl Gate for Bound<'_, CircuitBreakerConfig, CircuitBreakerState> {
+    type Permit = crate::circuit_breaker::Permit;
+    type Report = Recorded;
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        _: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Self::Permit, Rejected> {
+        self.policy.try_acquire(self.state, entropy, now)
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        permit: Self::Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Recorded {
+        let outcome = match end {
+            End::Attempted(outcome) => outcome,
+            End::Unused => Outcome::Ignored,
+        };
+        self.policy.record(self.state, permit, outcome, entropy, now)
+    }
+}
+
+impl<L: Limit> Gate for Bound<'_, L, L::State> {
+    type Permit = L::Charge;
+    type Report = ();
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        _: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<L::Charge, Rejected> {
+        self.policy.try_acquire(self.state, request.cost, now)
+    }
+
+    #[inline]
+    fn settle(&mut self, charge: L::Charge, end: End, _: &mut impl FnMut() -> u32, now: Instant) {
+        match end {
+            End::Attempted(_) => {}
+            End::Unused => self.policy.refund(self.state, charge, now),
+        }
+    }
+}

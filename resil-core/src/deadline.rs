@@ -1,0 +1,1 @@
+//! Deadlines: absolute inside, remaining on the wire.

@@ -1,0 +1,1 @@
+//! What happened, as values of a fixed size.

@@ -1,0 +1,1 @@
+//! Values that are worse than the real one, and say so.

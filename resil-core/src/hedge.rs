@@ -1,0 +1,1 @@
+//! Hedging: a second attempt while the first is still out.

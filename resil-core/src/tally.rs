@@ -1,0 +1,172 @@
+//! Counts of the last while: a ring of sub-windows with running totals.
+
+use crate::time::Instant;
+
+/// `C` counters over the last `K` sub-windows, whose width the policy keeps.
+///
+/// # Law
+///
+/// What was added at t is in the totals while `now < t + (K - 1) · width`, and is not from
+/// `t + K · width` on. The totals are the sum of the ring, always. Whatever time has passed, a call
+/// clears at most `K` sub-windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Tally<const C: usize, const K: usize> {
+    /// When the present sub-window began.
+    since: Instant,
+    ring: [[u32; C]; K],
+    totals: [u32; C],
+    present: u8,
+}
+
+impl<const C: usize, const K: usize> Tally<C, K> {
+    pub(crate) const EMPTY: Self = {
+        assert!(K >= 1 && K <= 255, "a ring has 1 to 255 sub-windows");
+        Self { since: Instant::EPOCH, ring: [[0; C]; K], totals: [0; C], present: 0 }
+    };
+
+    /// The totals as of the last call of [`advance`](Self::advance).
+    #[inline]
+    pub(crate) const fn totals(&self) -> &[u32; C] {
+        &self.totals
+    }
+
+    /// The totals at `now`, without writing.
+    pub(crate) fn totals_at(&self, width: u64, now: Instant) -> [u32; C] {
+        let mut ahead = self.clone();
+        ahead.advance(width, now);
+        ahead.totals
+    }
+
+    /// Whether every counter is zero.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.totals == [0; C]
+    }
+
+    /// Adds `by` to a counter of the present sub-window; call [`advance`](Self::advance) before. What
+    /// does not fit into 32 bits is not counted.
+    pub(crate) fn add(&mut self, counter: usize, by: u32) {
+        let slot =
+            self.ring.get_mut(usize::from(self.present)).and_then(|row| row.get_mut(counter));
+        let (Some(slot), Some(total)) = (slot, self.totals.get_mut(counter)) else { return };
+        if let Some(sum) = total.checked_add(by) {
+            *total = sum;
+            *slot = slot.saturating_add(by);
+        }
+    }
+
+    /// Forgets what has left the window. A clock that stepped back by more than the window leaves
+    /// nothing counted for longer than a window and a half.
+    pub(crate) fn advance(&mut self, width: u64, now: Instant) {
+        let window = width.saturating_mul(K as u64);
+        let elapsed = now.nanos_since(self.since);
+        if elapsed >= window {
+            *self = Self { since: now, ..Self::EMPTY };
+            return;
+        }
+        self.since = self.since.min(now.plus_nanos(window / 2));
+        let mut left = elapsed;
+        while left >= width {
+            left = left.saturating_sub(width);
+            self.since = self.since.plus_nanos(width);
+            self.next();
+        }
+    }
+
+    /// When the oldest sub-window that counts something leaves; `None` when nothing is counted.
+    pub(crate) fn next_change(&self, width: u64) -> Option<Instant> {
+        (1..=K)
+            .map(|step| (step, self.nth_oldest(step)))
+            .find(|(_, row)| *row != [0; C])
+            .map(|(step, _)| self.since.plus_nanos(width.saturating_mul(step as u64)))
+    }
+
+    /// The row that leaves when `step` more sub-windows have begun.
+    fn nth_oldest(&self, step: usize) -> [u32; C] {
+        let mut index = usize::from(self.present).saturating_add(step);
+        if index >= K {
+            index = index.saturating_sub(K);
+        }
+        self.ring.get(index).copied().unwrap_or([0; C])
+    }
+
+    /// Begins the next sub-window over the oldest.
+    fn next(&mut self) {
+        self.present = self.present.saturating_add(1);
+        if usize::from(self.present) >= K {
+            self.present = 0;
+        }
+        if let Some(row) = self.ring.get_mut(usize::from(self.present)) {
+            for (total, left) in self.totals.iter_mut().zip(row.iter_mut()) {
+                *total = total.saturating_sub(*left);
+                *left = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: u64 = 10;
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    fn one_at(nanos: u64) -> Tally<1, 4> {
+        let mut tally = Tally::EMPTY;
+        tally.advance(WIDTH, at(nanos));
+        tally.add(0, 1);
+        tally
+    }
+
+    #[test]
+    fn what_was_added_leaves_on_schedule_pitfall_44() {
+        let tally = one_at(1_000);
+        for (now, count) in [(1_000, 1), (1_039, 1), (1_040, 0), (u64::MAX, 0)] {
+            assert_eq!(tally.totals_at(WIDTH, at(now)), [count], "{now}");
+        }
+        assert_eq!(tally.next_change(WIDTH), Some(at(1_040)));
+    }
+
+    #[test]
+    fn several_widths_in_one_step_clear_what_they_pass_pitfall_36() {
+        let mut tally = one_at(1_000);
+        tally.advance(WIDTH, at(1_025));
+        tally.add(0, 2);
+        assert_eq!(tally.totals(), &[3]);
+        assert_eq!(tally.totals_at(WIDTH, at(1_040)), [2]);
+        assert_eq!(tally.totals_at(WIDTH, at(1_060)), [0]);
+    }
+
+    #[test]
+    fn the_totals_are_the_sum_of_the_ring_pitfall_35() {
+        let mut tally = Tally::<2, 3>::EMPTY;
+        let mut now = 5;
+        for step in 0..1_000_u32 {
+            now += u64::from(step.wrapping_mul(2_654_435_761) >> 27);
+            tally.advance(WIDTH, at(now));
+            tally.add(step as usize % 2, step);
+            let sum = tally.ring.iter().fold([0; 2], |sum, row| [sum[0] + row[0], sum[1] + row[1]]);
+            assert_eq!(tally.totals(), &sum);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_keeps_nothing_for_much_longer() {
+        let mut tally = one_at(1_000_000);
+        tally.advance(WIDTH, at(500));
+        assert_eq!(tally.totals(), &[1]);
+        assert_eq!(tally.totals_at(WIDTH, at(500 + 60)), [0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_counted() {
+        let mut tally = one_at(0);
+        tally.add(0, u32::MAX);
+        assert_eq!(tally.totals(), &[1]);
+        assert_eq!(tally.ring[0], [1]);
+    }
+}

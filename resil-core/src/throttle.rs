@@ -1,0 +1,1 @@
+//! Adaptive throttling: a client that sees refusals asks less.
