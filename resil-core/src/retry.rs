@@ -177,6 +177,17 @@ impl Retry {
         }
     }
 
+    /// An attempt has failed that another one runs beside or follows at once: it counts, and decides
+    /// nothing.
+    pub(crate) const fn failed_beside_another(&mut self) {
+        self.failed = self.attempt();
+    }
+
+    /// Brings back a deadline that a backward step of the clock left too far ahead.
+    pub(crate) const fn keep_time<C>(&mut self, policy: &RetryPolicy<C>, now: Instant) {
+        self.deadline = self.deadline.min(policy.deadline_from(now));
+    }
+
     /// Our own limiter, breaker or bulkhead refused to let the attempt start.
     ///
     /// A breaker's refusal, shed load and "never" end the call. A limiter's or a bulkhead's is waited
@@ -218,6 +229,7 @@ impl Retry {
             Stop::Exhausted => GaveUp::Attempts,
             Stop::Deadline => GaveUp::Deadline,
             Stop::Never => GaveUp::Never,
+            Stop::Budget => GaveUp::Budget,
         };
         RetryExhaustedError::new(why, self.failed, error).into()
     }
@@ -334,6 +346,11 @@ impl Wait {
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
+
+    /// Brings back an end that a backward step of the clock left too far ahead.
+    pub(crate) const fn keep_time(&mut self, now: Instant) {
+        self.until = self.until.min(now.plus_nanos(self.delay));
+    }
 }
 
 /// Why a failed attempt is the last one.
@@ -351,6 +368,8 @@ pub enum Stop {
     Deadline,
     /// The peer said not to try again.
     Never,
+    /// The budget for extra attempts is spent.
+    Budget,
 }
 
 impl Stop {
@@ -360,7 +379,7 @@ impl Stop {
         match self {
             Self::Fatal | Self::Ignored => ErrorCode::OperationFailed,
             Self::Exhausted => ErrorCode::RetryExhausted,
-            Self::Deadline | Self::Never => ErrorCode::RetryFailed,
+            Self::Deadline | Self::Never | Self::Budget => ErrorCode::RetryFailed,
         }
     }
 }

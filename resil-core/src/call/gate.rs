@@ -1,8 +1,6 @@
 //! What an attempt has to pass, and what it leaves behind.
 
-use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Recorded};
-use crate::outcome::{FailureClass, Outcome, Rejected};
-use crate::rate_limit::Limit;
+use crate::outcome::{Outcome, Rejected};
 use crate::time::Instant;
 use core::fmt::Debug;
 
@@ -16,11 +14,14 @@ pub struct Request {
     pub weight: u16,
     /// Who goes first where there is not enough for all.
     pub priority: Priority,
+    /// Whether another peer than the last attempt's would be better: the call says so for hedges and
+    /// retries. A gate over several peers reads it; its permit tells which one it chose.
+    pub elsewhere: bool,
 }
 
 impl Request {
     /// One request of normal priority.
-    pub const ONE: Self = Self { cost: 1, weight: 1, priority: Priority::Normal };
+    pub const ONE: Self = Self { cost: 1, weight: 1, priority: Priority::Normal, elsewhere: false };
 }
 
 impl Default for Request {
@@ -85,58 +86,6 @@ pub trait Gate {
     ) -> Self::Report;
 }
 
-/// What an extra attempt is for, and so what it costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Extra {
-    /// Another attempt, after a failure of this class.
-    Retry(FailureClass),
-    /// A second attempt while the first is still out.
-    Hedge,
-}
-
-/// What extra attempts are paid from, whoever makes them.
-///
-/// The call tells it of every call that begins and of every attempt that ends, and asks it before
-/// every attempt but the first. `()` pays for everything.
-pub trait Budget {
-    /// What an extra attempt has cost.
-    type Charge: Debug;
-
-    /// A call begins: its first attempt needs no leave.
-    fn begin(&mut self, now: Instant);
-
-    /// Asks for an extra attempt. Charged here, when it is decided, and not when it starts: attempts
-    /// that wait in backoff are already paid for.
-    ///
-    /// # Errors
-    ///
-    /// The refusal; then nothing is charged.
-    fn try_withdraw(&mut self, extra: Extra, now: Instant) -> Result<Self::Charge, Rejected>;
-
-    /// An attempt has ended; `charge` is what it has cost, where it was an extra one.
-    fn settle(&mut self, charge: Option<Self::Charge>, outcome: Outcome, now: Instant);
-
-    /// An extra attempt was paid for and not made.
-    fn refund(&mut self, charge: Self::Charge, now: Instant);
-}
-
-/// A policy beside the state it decides about, borrowed for a step.
-#[derive(Debug)]
-pub struct Bound<'a, P, S> {
-    /// The policy.
-    pub policy: &'a P,
-    /// The state.
-    pub state: &'a mut S,
-}
-
-impl<'a, P, S> Bound<'a, P, S> {
-    /// `policy`, deciding about `state`.
-    pub const fn new(policy: &'a P, state: &'a mut S) -> Self {
-        Self { policy, state }
-    }
-}
-
 impl Gate for () {
     type Permit = ();
     type Report = ();
@@ -151,20 +100,6 @@ impl Gate for () {
     }
 
     fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
-}
-
-impl Budget for () {
-    type Charge = ();
-
-    fn begin(&mut self, _: Instant) {}
-
-    fn try_withdraw(&mut self, _: Extra, _: Instant) -> Result<(), Rejected> {
-        Ok(())
-    }
-
-    fn settle(&mut self, _: Option<()>, _: Outcome, _: Instant) {}
-
-    fn refund(&mut self, (): (), _: Instant) {}
 }
 
 impl<A: Gate, B: Gate> Gate for (A, B) {
@@ -256,78 +191,5 @@ impl<G: Gate> Gate for &mut G {
         now: Instant,
     ) -> G::Report {
         (**self).settle(permit, end, entropy, now)
-    }
-}
-
-impl<B: Budget> Budget for &mut B {
-    type Charge = B::Charge;
-
-    fn begin(&mut self, now: Instant) {
-        (**self).begin(now);
-    }
-
-    fn try_withdraw(&mut self, extra: Extra, now: Instant) -> Result<B::Charge, Rejected> {
-        (**self).try_withdraw(extra, now)
-    }
-
-    fn settle(&mut self, charge: Option<B::Charge>, outcome: Outcome, now: Instant) {
-        (**self).settle(charge, outcome, now);
-    }
-
-    fn refund(&mut self, charge: B::Charge, now: Instant) {
-        (**self).refund(charge, now);
-    }
-}
-
-impl Gate for Bound<'_, CircuitBreakerConfig, CircuitBreakerState> {
-    type Permit = crate::circuit_breaker::Permit;
-    type Report = Recorded;
-
-    #[inline]
-    fn try_acquire(
-        &mut self,
-        _: &Request,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Result<Self::Permit, Rejected> {
-        self.policy.try_acquire(self.state, entropy, now)
-    }
-
-    #[inline]
-    fn settle(
-        &mut self,
-        permit: Self::Permit,
-        end: End,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Recorded {
-        let outcome = match end {
-            End::Attempted(outcome) => outcome,
-            End::Unused => Outcome::Ignored,
-        };
-        self.policy.record(self.state, permit, outcome, entropy, now)
-    }
-}
-
-impl<L: Limit> Gate for Bound<'_, L, L::State> {
-    type Permit = L::Charge;
-    type Report = ();
-
-    #[inline]
-    fn try_acquire(
-        &mut self,
-        request: &Request,
-        _: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Result<L::Charge, Rejected> {
-        self.policy.try_acquire(self.state, request.cost, now)
-    }
-
-    #[inline]
-    fn settle(&mut self, charge: L::Charge, end: End, _: &mut impl FnMut() -> u32, now: Instant) {
-        match end {
-            End::Attempted(_) => {}
-            End::Unused => self.policy.refund(self.state, charge, now),
-        }
     }
 }

@@ -1,0 +1,216 @@
+//! The call: one machine around all the others.
+
+use super::budget::Budget;
+use super::gate::{End, Gate, Request};
+use super::layers::Gates;
+use super::policy::CallPolicy;
+use super::step::{Finished, Step, Ticket, Verdict};
+use crate::error::{ResilienceError, TimeoutError};
+use crate::outcome::{Classification, Outcome, Rejected};
+use crate::retry::{Retry, Wait};
+use crate::time::Instant;
+
+/// One call in progress.
+///
+/// `P` is what the gates lend for an attempt and `U` what the budget charges for an extra one; both
+/// follow from the first [`poll`](Self::poll). See the [module](super) for a call step by step.
+#[derive(Debug)]
+pub struct Call<P, U = ()> {
+    pub(super) retry: Retry,
+    pub(super) request: Request,
+    pub(super) phase: Phase<U>,
+    pub(super) in_flight: [Option<InFlight<P, U>>; 2],
+    /// Attempts so far, hedges included.
+    pub(super) started: u32,
+    pub(super) hedge: HedgeAt,
+}
+
+/// Where a call stands.
+#[derive(Debug)]
+pub(super) enum Phase<U> {
+    /// Nobody has polled yet.
+    New,
+    /// An attempt is to start; it is paid for.
+    Due(Due<U>),
+    /// Attempts are in flight, and time or their ends decide.
+    Running,
+    /// It is over.
+    Done(Verdict),
+}
+
+/// An attempt to start.
+#[derive(Debug)]
+pub(super) struct Due<U> {
+    /// What to wait for before; `None`: nothing.
+    pub(super) wait: Option<Wait>,
+    /// What was charged for it, if it is not the first.
+    pub(super) paid: Option<U>,
+    /// What our own gates said when it was to start before.
+    pub(super) refusal: Option<Rejected>,
+    pub(super) is_hedge: bool,
+}
+
+impl<U> Due<U> {
+    pub(super) const FIRST: Self = Self { wait: None, paid: None, refusal: None, is_hedge: false };
+}
+
+/// When the second attempt starts beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HedgeAt {
+    At(Instant),
+    /// The gates know no delay, or the hedge of this round was made or refused.
+    Never,
+}
+
+#[derive(Debug)]
+pub(super) struct InFlight<P, U> {
+    pub(super) permit: P,
+    pub(super) charge: Option<U>,
+    pub(super) started_at: Instant,
+    /// [`Instant::MAX`] where there is none.
+    pub(super) deadline: Instant,
+    pub(super) number: u32,
+}
+
+/// What every step is given.
+pub(super) struct Turn<'a, C, G, R> {
+    pub(super) policy: &'a CallPolicy<C>,
+    pub(super) gates: &'a mut G,
+    pub(super) entropy: R,
+    pub(super) now: Instant,
+}
+
+impl<P, U> Call<P, U> {
+    /// A call whose first attempt is to start `now`; its deadline counts from here.
+    #[must_use]
+    pub const fn start<C>(policy: &CallPolicy<C>, request: Request, now: Instant) -> Self {
+        Self {
+            retry: Retry::start(policy.retry(), now),
+            request,
+            phase: Phase::New,
+            in_flight: [None, None],
+            started: 0,
+            hedge: HedgeAt::Never,
+        }
+    }
+
+    /// What to do next. Legal at any time, and with attempts in flight.
+    ///
+    /// Attempts whose deadline has come are timed out by it. Entropy is drawn for backoff, and where
+    /// a gate opens for a jittered time.
+    pub fn poll<C>(
+        &mut self,
+        policy: &CallPolicy<C>,
+        gates: &mut impl Gates<P, U>,
+        entropy: impl FnMut() -> u32,
+        now: Instant,
+    ) -> Step {
+        let mut turn = Turn { policy, gates, entropy, now };
+        self.keep_time(&mut turn);
+        self.time_out(&mut turn);
+        match core::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::New => {
+                turn.gates.budget().begin(now);
+                self.begin(Due::FIRST, &mut turn)
+            }
+            Phase::Due(due) => self.begin(due, &mut turn),
+            Phase::Running => self.hedge_or_wait(&mut turn),
+            Phase::Done(verdict) => self.done(verdict),
+        }
+    }
+
+    /// An attempt has ended: `Ok` or what the [classifier](crate::retry::RetryPolicy::classifier) makes of its error.
+    pub fn finish<C>(
+        &mut self,
+        policy: &CallPolicy<C>,
+        ticket: Ticket,
+        result: Result<(), Classification>,
+        gates: &mut impl Gates<P, U>,
+        entropy: impl FnMut() -> u32,
+        now: Instant,
+    ) -> Finished {
+        let mut turn = Turn { policy, gates, entropy, now };
+        self.keep_time(&mut turn);
+        self.time_out(&mut turn);
+        let Some(attempt) = self.take(|attempt| attempt.number == ticket.number) else {
+            return Finished::Stale;
+        };
+        match result {
+            Ok(()) => self.succeeded(attempt, &mut turn),
+            Err(classification) => self.failed(attempt, classification, &mut turn),
+        }
+        Finished::Counted
+    }
+
+    /// Whoever made the call goes away: everything that is out is given back.
+    ///
+    /// An adapter's guard does this when it is dropped. A call that is over is left as it is.
+    pub fn abandon<C>(
+        &mut self,
+        policy: &CallPolicy<C>,
+        gates: &mut impl Gates<P, U>,
+        entropy: impl FnMut() -> u32,
+        now: Instant,
+    ) {
+        let mut turn = Turn { policy, gates, entropy, now };
+        if !self.is_over() {
+            self.end(Verdict::Abandoned, &mut turn);
+        }
+    }
+
+    /// What the attempt of `ticket` holds: where one gate stands for several peers, it says which.
+    #[must_use]
+    pub fn permit(&self, ticket: &Ticket) -> Option<&P> {
+        let mut attempts = self.in_flight.iter().flatten();
+        attempts.find(|attempt| attempt.number == ticket.number).map(|attempt| &attempt.permit)
+    }
+
+    /// Attempts made so far, hedges included.
+    #[must_use]
+    #[inline]
+    pub const fn attempts(&self) -> u32 {
+        self.started
+    }
+
+    /// The instant by which the whole call is over; `None` without a deadline.
+    #[must_use]
+    #[inline]
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.retry.deadline()
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done(_))
+    }
+
+    /// The error of a call that ended with `verdict`; `last` is the error of its last attempt, where
+    /// one ended with an error and not by timing out. `None` for a success and for an abandoned call.
+    #[must_use]
+    pub fn error<E>(&self, verdict: Verdict, last: Option<E>) -> Option<ResilienceError<E>> {
+        match (verdict, last) {
+            (Verdict::Success | Verdict::Abandoned, _) => None,
+            (Verdict::Failed(stop), Some(error)) => Some(self.retry.error(stop, error)),
+            (Verdict::Failed(_), None) => Some(TimeoutError::attempt().into()),
+            (Verdict::Refused(refused), last) => Some(self.retry.refusal_error(refused, last)),
+            (Verdict::Deadline { refusal }, last) => Some(
+                self.retry
+                    .overslept_error(refusal, last)
+                    .unwrap_or_else(|| TimeoutError::deadline().into()),
+            ),
+        }
+    }
+}
+
+impl<C, G, R: FnMut() -> u32> Turn<'_, C, G, R> {
+    /// Tells the gates and the budget how an attempt ended.
+    pub(super) fn settle<P, U>(&mut self, attempt: InFlight<P, U>, outcome: Outcome)
+    where
+        G: Gates<P, U>,
+    {
+        let end = End::Attempted(outcome);
+        self.gates.attempt().settle(attempt.permit, end, &mut self.entropy, self.now);
+        self.gates.budget().settle(attempt.charge, outcome, self.now);
+    }
+}
