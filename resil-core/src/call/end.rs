@@ -45,23 +45,23 @@ impl<P, U> Call<P, U> {
             return;
         }
         let entropy = &mut turn.entropy;
-        match self.retry.record(turn.policy.retry(), classification, entropy, turn.now) {
-            Next::Stop(stop) => self.end(Verdict::Failed(stop), turn),
-            Next::Wait(wait) => self.pay_for_retry(wait, classification, turn),
+        let next = self.retry.record(turn.policy.retry(), classification, entropy, turn.now);
+        match (next, classification) {
+            (Next::Wait(wait), Classification::Failure(class, _)) => self.pay(wait, class, turn),
+            (Next::Wait(_), Classification::Ignored) => {
+                self.end(Verdict::Failed(Stop::Ignored), turn);
+            }
+            (Next::Stop(stop), _) => self.end(Verdict::Failed(stop), turn),
         }
     }
 
-    /// Charged when it is decided, not when the wait is over: what waits is paid for.
-    pub(super) fn pay_for_retry<C>(
+    /// Another attempt is charged when it is decided, not when its wait is over.
+    pub(super) fn pay<C>(
         &mut self,
         wait: Wait,
-        classification: Classification,
+        class: FailureClass,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        let class = match classification {
-            Classification::Failure(class, _) => class,
-            Classification::Ignored => return,
-        };
         match turn.gates.budget().try_withdraw(Extra::Retry(class), turn.now) {
             Ok(paid) => {
                 let (wait, paid) = (Some(wait), Some(paid));

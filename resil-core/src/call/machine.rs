@@ -119,7 +119,11 @@ impl<P, U> Call<P, U> {
         }
     }
 
-    /// An attempt has ended: `Ok` or what the [classifier](crate::retry::RetryPolicy::classifier) makes of its error.
+    /// An attempt has ended: `Ok`, or what the [classifier](crate::retry::RetryPolicy::classifier)
+    /// makes of its error.
+    ///
+    /// It counts as it ended, even after its deadline, unless [`poll`](Self::poll) has timed it out
+    /// already: what was answered is not thrown away.
     pub fn finish<C>(
         &mut self,
         policy: &CallPolicy<C>,
@@ -131,7 +135,6 @@ impl<P, U> Call<P, U> {
     ) -> Finished {
         let mut turn = Turn { policy, gates, entropy, now };
         self.keep_time(&mut turn);
-        self.time_out(&mut turn);
         let Some(attempt) = self.take(|attempt| attempt.number == ticket.number) else {
             return Finished::Stale;
         };

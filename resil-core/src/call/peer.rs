@@ -55,7 +55,7 @@ impl<L: Limit, C> PeerPolicy<L, C> {
 
     /// The gates of one peer, for a step of a call.
     #[inline]
-    pub const fn layers<'a>(&'a self, peer: &'a mut PeerState<L>) -> Layers<PeerGate<'a, L>> {
+    pub const fn gates<'a>(&'a self, peer: &'a mut PeerState<L>) -> Layers<PeerGate<'a, L>> {
         let breaker = Bound::new(&self.breaker, &mut peer.breaker);
         Layers::new((breaker, Bound::new(&self.limit, &mut peer.limit)))
     }
