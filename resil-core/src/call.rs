@@ -34,7 +34,7 @@
 //! - A step reads time once: the `now` that it is given. After a clock has stepped back, nothing takes
 //!   longer from `now` than it would have from the start.
 //! - From any state, polling at each instant that is waited for ends the call, in at most
-//!   `2 · max_attempts + max_refusal_waits` waits: attempts end with their deadline. (Where there is
+//!   `3 · max_attempts + max_refusal_waits` waits: attempts end with their deadline. (Where there is
 //!   none, somebody has to end them.)
 //!
 //! # A timeline

@@ -1,1 +1,8 @@
-//! Stub.
+//! The composed call: its order, its laws, and a model of it.
+
+mod laws;
+mod model;
+mod order;
+mod peers;
+mod spec;
+mod spies;

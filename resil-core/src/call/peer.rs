@@ -53,11 +53,17 @@ impl<L: Limit, C> PeerPolicy<L, C> {
         &self.limit
     }
 
-    /// The gates of one peer, for a step of a call.
+    /// What an attempt at one peer has to pass.
+    #[inline]
+    pub const fn gate<'a>(&'a self, peer: &'a mut PeerState<L>) -> PeerGate<'a, L> {
+        let breaker = Bound::new(&self.breaker, &mut peer.breaker);
+        (breaker, Bound::new(&self.limit, &mut peer.limit))
+    }
+
+    /// The same for a step of a call; add a budget and hedging where there are any.
     #[inline]
     pub const fn gates<'a>(&'a self, peer: &'a mut PeerState<L>) -> Layers<PeerGate<'a, L>> {
-        let breaker = Bound::new(&self.breaker, &mut peer.breaker);
-        Layers::new((breaker, Bound::new(&self.limit, &mut peer.limit)))
+        Layers::new(self.gate(peer))
     }
 }
 

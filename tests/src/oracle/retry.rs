@@ -64,7 +64,8 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Call {
     policy: Policy,
-    deadline: Option<i128>,
+    /// When it has to be over.
+    pub deadline: Option<i128>,
     /// Attempts that failed.
     pub failed: u32,
     waits: u32,
@@ -114,7 +115,7 @@ impl Call {
     }
 
     /// The clock may have stepped back: no deadline is further away than it was at first.
-    fn anchor(&mut self, now: i128) {
+    pub fn anchor(&mut self, now: i128) {
         if let (Some(deadline), Some(horizon)) = (&mut self.deadline, self.policy.deadline) {
             *deadline = (*deadline).min(now + horizon);
         }

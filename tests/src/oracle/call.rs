@@ -1,0 +1,252 @@
+//! The composed call, from its documentation: lists, plain numbers, and the retry's oracle for when and
+//! how often. What the gates and the budget answer is told to it.
+
+use super::retry::{self, Answer, Failure, Refusal};
+
+/// The settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// How failures are tried again.
+    pub retry: retry::Policy,
+    /// How long one attempt may take.
+    pub attempt_timeout: Option<i128>,
+    /// When a second attempt starts beside the first.
+    pub hedge_after: Option<i128>,
+    /// Whether a failure starts it at once.
+    pub hedges_early: bool,
+}
+
+/// What the gates and the budget would say now.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// `None`: an attempt may start.
+    pub refusal: Option<Refusal>,
+    /// Whether an extra attempt is paid for.
+    pub pays: bool,
+}
+
+/// What the call asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An attempt with this number.
+    Attempt(u32),
+    /// A wait until then, with so many attempts in flight.
+    Wait(Option<i128>, usize),
+    /// It is over.
+    Done(End),
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Well.
+    Success,
+    /// With the operation's own error.
+    Own,
+    /// With `RETRY_EXHAUSTED`.
+    Exhausted,
+    /// With `RETRY_FAILED`, or because the deadline came.
+    Failed,
+    /// With the refusal.
+    Refused,
+    /// Nobody wants to know.
+    Abandoned,
+}
+
+#[derive(Clone, Debug)]
+struct Attempt {
+    number: u32,
+    deadline: Option<i128>,
+}
+
+/// What comes when nothing is in flight.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    at: i128,
+    /// How long after the decision, for a clock that steps back.
+    delay: i128,
+    hedge: bool,
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    policy: Policy,
+    retry: retry::Call,
+    attempts: Vec<Attempt>,
+    next: Option<Next>,
+    started: u32,
+    hedge_at: Option<i128>,
+    end: Option<End>,
+}
+
+impl Call {
+    /// A call that starts `now`.
+    #[must_use]
+    pub fn start(policy: Policy, now: i128) -> Self {
+        Self {
+            policy,
+            retry: retry::Call::start(policy.retry, now),
+            attempts: Vec::new(),
+            next: Some(Next { at: now, delay: 0, hedge: false }),
+            started: 0,
+            hedge_at: None,
+            end: None,
+        }
+    }
+
+    /// What to do next.
+    pub fn poll(&mut self, answers: Answers, now: i128) -> Step {
+        self.pass_time(answers, now);
+        if let Some(end) = self.end {
+            return Step::Done(end);
+        }
+        if let Some(next) = self.next {
+            if now < next.at {
+                return Step::Wait(Some(next.at), 0);
+            }
+            return match answers.refusal {
+                None => self.begin(next.hedge, now),
+                Some(refusal) => match self.retry.refused(refusal, now) {
+                    Answer::Wait(at) => {
+                        self.next = Some(Next { at, delay: at - now, ..next });
+                        Step::Wait(Some(at), 0)
+                    }
+                    Answer::Refused => self.done(End::Refused),
+                    _ => self.done(End::Failed),
+                },
+            };
+        }
+        if self.hedge_at.is_some_and(|at| now >= at) {
+            self.hedge_at = None;
+            if answers.pays && answers.refusal.is_none() {
+                return self.begin(true, now);
+            }
+        }
+        let deadlines = self.attempts.iter().filter_map(|attempt| attempt.deadline);
+        Step::Wait(deadlines.chain(self.hedge_at).min(), self.attempts.len())
+    }
+
+    /// An attempt ended; `None` is a success. Whether it counted.
+    pub fn finish(
+        &mut self,
+        number: u32,
+        failure: Option<Failure>,
+        answers: Answers,
+        now: i128,
+    ) -> bool {
+        self.keep_time(now);
+        let Some(place) = self.attempts.iter().position(|attempt| attempt.number == number) else {
+            return false;
+        };
+        self.attempts.remove(place);
+        match failure {
+            None => {
+                self.done(End::Success);
+            }
+            Some(failure) => self.failed(failure, answers, now),
+        }
+        true
+    }
+
+    /// The caller goes away.
+    pub fn abandon(&mut self) {
+        if self.end.is_none() {
+            self.done(End::Abandoned);
+        }
+    }
+
+    /// Attempts in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.attempts.len()
+    }
+
+    fn begin(&mut self, hedge: bool, now: i128) -> Step {
+        self.started += 1;
+        self.next = None;
+        let own = self.policy.attempt_timeout.map(|timeout| now + timeout);
+        let deadline = own.into_iter().chain(self.retry.deadline).min();
+        self.attempts.push(Attempt { number: self.started, deadline });
+        self.hedge_at = match self.policy.hedge_after {
+            Some(after) if !hedge && self.started < self.policy.retry.max_attempts => {
+                Some(now + after)
+            }
+            _ => None,
+        };
+        Step::Attempt(self.started)
+    }
+
+    fn failed(&mut self, failure: Failure, answers: Answers, now: i128) {
+        let hedge_was_due = self.hedge_at.take().is_some();
+        let ends_all = matches!(failure, Failure::Fatal | Failure::Ignored);
+        if !self.attempts.is_empty() && !ends_all {
+            self.retry.failed += 1;
+            return;
+        }
+        if hedge_was_due
+            && self.policy.hedges_early
+            && matches!(failure, Failure::Retryable)
+            && self.started < self.policy.retry.max_attempts
+            && answers.pays
+        {
+            self.retry.failed += 1;
+            self.next = Some(Next { at: now, delay: 0, hedge: true });
+            return;
+        }
+        match self.retry.record(failure, now) {
+            Answer::Wait(at) if answers.pays => {
+                self.next = Some(Next { at, delay: at - now, hedge: false });
+            }
+            Answer::Own => {
+                self.done(End::Own);
+            }
+            Answer::Exhausted => {
+                self.done(End::Exhausted);
+            }
+            Answer::Wait(_) | Answer::Failed | Answer::Refused => {
+                self.done(End::Failed);
+            }
+        }
+    }
+
+    fn pass_time(&mut self, answers: Answers, now: i128) {
+        self.keep_time(now);
+        let late =
+            self.end.is_none() && self.retry.deadline.is_some_and(|deadline| now >= deadline);
+        if late {
+            self.done(End::Failed);
+            return;
+        }
+        while let Some(place) =
+            self.attempts.iter().position(|attempt| attempt.deadline.is_some_and(|at| now >= at))
+        {
+            self.attempts.remove(place);
+            self.failed(Failure::Retryable, answers, now);
+        }
+    }
+
+    /// The clock may have stepped back: nothing is further away than when it began.
+    fn keep_time(&mut self, now: i128) {
+        self.retry.anchor(now);
+        for attempt in &mut self.attempts {
+            let own = self.policy.attempt_timeout.map(|timeout| now + timeout);
+            attempt.deadline =
+                attempt.deadline.into_iter().chain(own).chain(self.retry.deadline).min();
+        }
+        if let Some(next) = &mut self.next {
+            next.at = next.at.min(now + next.delay);
+        }
+        if let (Some(at), Some(after)) = (&mut self.hedge_at, self.policy.hedge_after) {
+            *at = (*at).min(now + after);
+        }
+    }
+
+    fn done(&mut self, end: End) -> Step {
+        self.attempts.clear();
+        self.next = None;
+        self.hedge_at = None;
+        self.end = Some(end);
+        Step::Done(end)
+    }
+}

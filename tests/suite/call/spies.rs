@@ -1,0 +1,136 @@
+//! Gates, a budget and a hedge that do as they are told and remember everything.
+
+use core::cell::RefCell;
+use core::time::Duration;
+use resil_core::call::{Budget, End, Extra, Gate, Hedge, Request};
+use resil_core::outcome::{FailureClass, Rejected, RetryAt};
+use resil_core::{ErrorCode, Instant, Outcome};
+use std::rc::Rc;
+
+/// What has happened, in order, as words.
+pub(super) type Log = Rc<RefCell<Vec<String>>>;
+
+/// A gate that lends numbered permits, unless it was told to refuse.
+#[derive(Debug)]
+pub(super) struct Spy {
+    pub(super) name: &'static str,
+    pub(super) refuses: Option<Rejected>,
+    /// Permits that are out.
+    pub(super) out: Vec<u32>,
+    issued: u32,
+    log: Log,
+}
+
+impl Spy {
+    pub(super) fn new(name: &'static str, log: &Log) -> Self {
+        Self { name, refuses: None, out: Vec::new(), issued: 0, log: Rc::clone(log) }
+    }
+}
+
+impl Gate for Spy {
+    type Permit = u32;
+    type Report = ();
+
+    fn try_acquire(
+        &mut self,
+        request: &Request,
+        _: &mut impl FnMut() -> u32,
+        _: Instant,
+    ) -> Result<u32, Rejected> {
+        if let Some(rejected) = self.refuses {
+            self.log.borrow_mut().push(format!("{} refuses", self.name));
+            return Err(rejected);
+        }
+        self.issued += 1;
+        self.out.push(self.issued);
+        let elsewhere = if request.elsewhere { " elsewhere" } else { "" };
+        self.log.borrow_mut().push(format!("{} lends {}{elsewhere}", self.name, self.issued));
+        Ok(self.issued)
+    }
+
+    fn settle(&mut self, permit: u32, end: End, _: &mut impl FnMut() -> u32, _: Instant) {
+        let place = self.out.iter().position(|&out| out == permit);
+        self.out.remove(place.expect("a permit is told back once"));
+        let end = match end {
+            End::Unused => "unused".to_owned(),
+            End::Attempted(outcome) => word(outcome).to_owned(),
+        };
+        self.log.borrow_mut().push(format!("{} gets {permit} back: {end}", self.name));
+    }
+}
+
+pub(super) fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Failure(FailureClass::Timeout) => "timeout",
+        Outcome::Failure(_) => "failure",
+        Outcome::Ignored => "ignored",
+        Outcome::Abandoned => "abandoned",
+    }
+}
+
+/// A budget of so many extra attempts.
+#[derive(Debug)]
+pub(super) struct Purse {
+    pub(super) left: u32,
+    /// Charges that are neither settled nor refunded.
+    pub(super) out: u32,
+    pub(super) begun: u32,
+    pub(super) settled: Vec<Outcome>,
+}
+
+impl Purse {
+    pub(super) fn of(left: u32) -> Self {
+        Self { left, out: 0, begun: 0, settled: Vec::new() }
+    }
+}
+
+/// What an extra attempt has cost.
+#[derive(Debug)]
+pub(super) struct Coin;
+
+impl Budget for Purse {
+    type Charge = Coin;
+
+    fn begin(&mut self, _: Instant) {
+        self.begun += 1;
+    }
+
+    fn try_withdraw(&mut self, _: Extra, _: Instant) -> Result<Coin, Rejected> {
+        if self.left == 0 {
+            return Err(Rejected::new(ErrorCode::RetryFailed, RetryAt::Unknown));
+        }
+        self.left -= 1;
+        self.out += 1;
+        Ok(Coin)
+    }
+
+    fn settle(&mut self, charge: Option<Coin>, outcome: Outcome, _: Instant) {
+        self.out -= u32::from(charge.is_some());
+        self.settled.push(outcome);
+    }
+
+    fn refund(&mut self, Coin: Coin, _: Instant) {
+        self.out -= 1;
+        self.left += 1;
+    }
+}
+
+/// Hedges after a fixed time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct After {
+    pub(super) delay: Option<Duration>,
+    pub(super) early: bool,
+}
+
+impl Hedge for After {
+    fn delay(&self, _: Instant) -> Option<Duration> {
+        self.delay
+    }
+
+    fn fires_early(&self, _: FailureClass) -> bool {
+        self.early
+    }
+
+    fn record(&mut self, _: Duration, _: Instant) {}
+}
