@@ -16,7 +16,7 @@ impl<P, U> Call<P, U> {
         attempt: InFlight<P, U>,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        turn.gates.hedge().record(turn.now.saturating_since(attempt.started_at), turn.now);
+        turn.gates.hedge().record(attempt.started_at, turn.now);
         turn.settle(attempt, Outcome::Success);
         self.end(Verdict::Success, turn);
     }
@@ -124,8 +124,8 @@ impl<P, U> Call<P, U> {
         if let Phase::Due(Due { wait: Some(wait), .. }) = &mut self.phase {
             wait.keep_time(now);
         }
-        if let (HedgeAt::At(at), Some(delay)) = (self.hedge, turn.gates.hedge().delay(now)) {
-            self.hedge = HedgeAt::At(at.min(now.saturating_add(delay)));
+        if let (HedgeAt::At(at), Some(latest)) = (self.hedge, turn.gates.hedge().hedge_at(now)) {
+            self.hedge = HedgeAt::At(at.min(latest));
         }
     }
 

@@ -2,22 +2,21 @@
 
 use crate::outcome::FailureClass;
 use crate::time::Instant;
-use core::time::Duration;
 
 /// When a second attempt is worth starting while the first is still out. `()` never hedges.
 pub trait Hedge {
-    /// How long the first attempt may take before a second one starts; `None`: for ever.
-    fn delay(&self, now: Instant) -> Option<Duration>;
+    /// When a second attempt starts beside one that started at `started_at`; `None`: never.
+    fn hedge_at(&self, started_at: Instant) -> Option<Instant>;
 
     /// Whether a failure of this class starts the second attempt at once, without backoff.
     fn fires_early(&self, class: FailureClass) -> bool;
 
-    /// An attempt took this long to succeed.
-    fn record(&mut self, elapsed: Duration, now: Instant);
+    /// An attempt that started at `started_at` has succeeded.
+    fn record(&mut self, started_at: Instant, now: Instant);
 }
 
 impl Hedge for () {
-    fn delay(&self, _: Instant) -> Option<Duration> {
+    fn hedge_at(&self, _: Instant) -> Option<Instant> {
         None
     }
 
@@ -25,19 +24,19 @@ impl Hedge for () {
         false
     }
 
-    fn record(&mut self, _: Duration, _: Instant) {}
+    fn record(&mut self, _: Instant, _: Instant) {}
 }
 
 impl<H: Hedge> Hedge for &mut H {
-    fn delay(&self, now: Instant) -> Option<Duration> {
-        (**self).delay(now)
+    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
+        (**self).hedge_at(started_at)
     }
 
     fn fires_early(&self, class: FailureClass) -> bool {
         (**self).fires_early(class)
     }
 
-    fn record(&mut self, elapsed: Duration, now: Instant) {
-        (**self).record(elapsed, now);
+    fn record(&mut self, started_at: Instant, now: Instant) {
+        (**self).record(started_at, now);
     }
 }

@@ -38,10 +38,8 @@ impl<P, U> Call<P, U> {
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) -> Step {
         self.started = self.started.saturating_add(1);
-        self.hedge = match turn.gates.hedge().delay(turn.now) {
-            Some(delay) if !due.is_hedge && self.may_start_another(turn.policy) => {
-                HedgeAt::At(turn.now.saturating_add(delay))
-            }
+        self.hedge = match turn.gates.hedge().hedge_at(turn.now) {
+            Some(at) if !due.is_hedge && self.may_start_another(turn.policy) => HedgeAt::At(at),
             _ => HedgeAt::Never,
         };
         let deadline = turn.policy.attempt_deadline(turn.now);

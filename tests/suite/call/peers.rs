@@ -94,15 +94,15 @@ impl Gate for Anyone<'_> {
 struct AtOnce;
 
 impl Hedge for AtOnce {
-    fn delay(&self, _: Instant) -> Option<Duration> {
-        Some(Duration::ZERO)
+    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
+        Some(started_at)
     }
 
     fn fires_early(&self, _: FailureClass) -> bool {
         true
     }
 
-    fn record(&mut self, _: Duration, _: Instant) {}
+    fn record(&mut self, _: Instant, _: Instant) {}
 }
 
 #[test]

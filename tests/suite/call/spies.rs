@@ -124,13 +124,13 @@ pub(super) struct After {
 }
 
 impl Hedge for After {
-    fn delay(&self, _: Instant) -> Option<Duration> {
-        self.delay
+    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
+        self.delay.map(|delay| started_at.saturating_add(delay))
     }
 
     fn fires_early(&self, _: FailureClass) -> bool {
         self.early
     }
 
-    fn record(&mut self, _: Duration, _: Instant) {}
+    fn record(&mut self, _: Instant, _: Instant) {}
 }

@@ -10,6 +10,7 @@
 use core::hint::black_box;
 use core::time::Duration;
 use negatives as _;
+use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Request, Step};
 use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
@@ -30,6 +31,11 @@ const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
     loop {
+        call(&black_box(PeerPolicy::new(
+            CallPolicy::new(RetryPolicy::DEFAULT),
+            CircuitBreakerConfig::DEFAULT,
+            TokenBucket::new(RATE),
+        )));
         health();
         time_passes();
         outcomes();
@@ -168,6 +174,23 @@ fn peers<L: Limit>(limit: L) {
     black_box(table.remove_limit(&id, any_now()));
     black_box(table.reset(&id));
     table.reset_all();
+}
+
+/// A call to a peer, whatever happens to it.
+fn call(peer: &PeerPolicy) {
+    let (policy, mut state) = (peer.call(), black_box(PeerState::FRESH));
+    let mut call = black_box(Call::start(policy, black_box(Request::ONE), any_now()));
+    let entropy = || black_box(0_u32);
+    match call.poll(policy, &mut peer.gates(&mut state), entropy, any_now()) {
+        Step::Attempt(ticket) => {
+            let result = black_box(Err(Classification::Ignored));
+            call.finish(policy, ticket, result, &mut peer.gates(&mut state), entropy, any_now());
+        }
+        Step::Wait { until, .. } => drop(black_box(until)),
+        Step::Done(verdict) => drop(black_box(call.error(verdict, Some(())))),
+    }
+    call.abandon(policy, &mut peer.gates(&mut state), entropy, any_now());
+    black_box((call.attempts(), call.deadline(), call.is_over()));
 }
 
 fn health() {
