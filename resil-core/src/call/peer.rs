@@ -6,6 +6,8 @@ use super::policy::CallPolicy;
 use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState};
 use crate::outcome::EveryError;
 use crate::rate_limit::{Limit, TokenBucket};
+use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
+use crate::time::Instant;
 
 /// How to call a peer, and what protects it and us: retry, breaker, limit.
 ///
@@ -70,6 +72,30 @@ impl<L: Limit, C> PeerPolicy<L, C> {
 /// A peer's breaker, then its limit.
 pub type PeerGate<'a, L = TokenBucket> =
     (Bound<'a, CircuitBreakerConfig, CircuitBreakerState>, Bound<'a, L, <L as Limit>::State>);
+
+/// The breaker's payload, then the limit's.
+impl<L, C> Persist for PeerPolicy<L, C>
+where
+    L: Limit + Persist<State = <L as Limit>::State>,
+{
+    type State = PeerState<L>;
+
+    const KIND: u8 = kind::PEER;
+    const VERSION: u8 = 1;
+    const PAYLOAD: usize = CircuitBreakerConfig::PAYLOAD.saturating_add(L::PAYLOAD);
+
+    fn write(&self, state: &PeerState<L>, now: Instant, to: &mut Writer<'_>) {
+        self.breaker.write(&state.breaker, now, to);
+        self.limit.write(&state.limit, now, to);
+    }
+
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<PeerState<L>, SnapshotError> {
+        Ok(PeerState {
+            breaker: self.breaker.read(from, now)?,
+            limit: self.limit.read(from, now)?,
+        })
+    }
+}
 
 impl<L: Limit> PeerState<L> {
     /// A peer that nothing is known of.
