@@ -11,6 +11,8 @@
 //!   retries **every** error.
 //! - Around a guarded operation without [`Guarded`], which leaves our own refusals alone.
 //! - At more than one layer. Three layers of three attempts are 27 calls to a peer that is in trouble.
+//! - Without a [budget] where many calls share a peer: three attempts each triple the load on one that
+//!   fails. [`Retry::record_within`] asks it.
 //! - Without a [breaker](crate::circuit_breaker) in front of a peer that may be down for long.
 //!
 //! # Laws
@@ -70,6 +72,7 @@
 //! Defaults: 3 attempts, 1 s, base 2, at most 60 s (the seed's), [full jitter](crate::backoff), no
 //! deadline, hints up to the longest delay, no waiting for refusals.
 
+pub mod budget;
 mod guarded;
 mod policy;
 
@@ -77,9 +80,10 @@ pub use guarded::Guarded;
 pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
 use crate::ErrorCode;
+use crate::call::{Budget, Extra};
 use crate::entropy::Entropy;
-use crate::error::{Family, GaveUp, ResilienceError, RetryExhaustedError};
-use crate::outcome::{Classification, Rejected, RetryAt, RetryHint};
+use crate::error::{Family, GaveUp, ResilienceError, RetryExhaustedError, TimeoutError};
+use crate::outcome::{Classification, FailureClass, Rejected, RetryAt, RetryHint};
 use crate::time::Instant;
 use core::time::Duration;
 
@@ -151,12 +155,12 @@ impl Retry {
         let index = self.failed;
         self.failed = self.attempt();
         self.deadline = self.deadline.min(policy.deadline_from(now));
-        let hint = match classification {
+        let (class, hint) = match classification {
             Classification::Ignored => return Next::Stop(Stop::Ignored),
             Classification::Failure(class, _) if !class.is_retryable() => {
                 return Next::Stop(Stop::Fatal);
             }
-            Classification::Failure(_, hint) => hint,
+            Classification::Failure(class, hint) => (class, hint),
         };
         if self.failed >= policy.max_attempts() {
             return Next::Stop(Stop::Exhausted);
@@ -169,7 +173,8 @@ impl Retry {
         if self.is_past_deadline(now.saturating_add(hint)) {
             return Next::Stop(Stop::Deadline);
         }
-        self.previous = policy.backoff().jittered_nanos(index, self.previous, entropy);
+        let backoff = policy.backoff_after(class);
+        self.previous = backoff.jittered_nanos(index, self.previous, entropy);
         let delay = self.previous.max(policy.trusted_nanos(hint));
         match self.wait(delay, now) {
             Some(wait) => Next::Wait(wait),
@@ -186,6 +191,58 @@ impl Retry {
     /// Brings back a deadline that a backward step of the clock left too far ahead.
     pub(crate) const fn keep_time<C>(&mut self, policy: &RetryPolicy<C>, now: Instant) {
         self.deadline = self.deadline.min(policy.deadline_from(now));
+    }
+
+    /// [`record`](Self::record), and the next attempt is paid for from `budget`: now, when it is
+    /// decided, and not when its wait is over. [`Stop::Budget`] where it is not.
+    ///
+    /// Settle the charge with the attempt; refund it if the attempt is not made after all.
+    ///
+    /// ```
+    /// use resil_core::outcome::FailureClass;
+    /// use resil_core::retry::budget::{RetryBudget, TokenBudget};
+    /// use resil_core::retry::{Retry, RetryPolicy, Stop};
+    /// use resil_core::{Instant, valid};
+    ///
+    /// const ONE: TokenBudget = valid!(TokenBudget::builder().capacity(27).build());
+    /// let (mut budget, now) = (RetryBudget::new(ONE), Instant::EPOCH);
+    /// let lost = FailureClass::Transient.into();
+    ///
+    /// let mut retry = Retry::start(&RetryPolicy::DEFAULT, now);
+    /// let (wait, charge) = retry
+    ///     .record_within(&RetryPolicy::DEFAULT, &mut budget, lost, 0, now)
+    ///     .unwrap();
+    /// assert_eq!(wait.attempt(), 2);
+    ///
+    /// // Another call finds what is left to be too little.
+    /// let mut other = Retry::start(&RetryPolicy::DEFAULT, now);
+    /// let stop = other.record_within(&RetryPolicy::DEFAULT, &mut budget, lost, 0, now).unwrap_err();
+    /// assert_eq!(stop, Stop::Budget);
+    /// # drop(charge);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why there is no next attempt; then nothing is charged.
+    pub fn record_within<C, B: Budget>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        budget: &mut B,
+        classification: Classification,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Result<(Wait, B::Charge), Stop> {
+        let class = match classification {
+            Classification::Failure(class, _) => class,
+            Classification::Ignored => FailureClass::Fatal, // stops below
+        };
+        match self.record(policy, classification, entropy, now) {
+            Next::Stop(stop) => Err(stop),
+            Next::Wait(wait) => match budget.try_withdraw(Extra::Retry(class), now) {
+                Ok(charge) => Ok((wait, charge)),
+                Err(_) => Err(Stop::Budget),
+            },
+        }
     }
 
     /// Our own limiter, breaker or bulkhead refused to let the attempt start.
@@ -224,14 +281,41 @@ impl Retry {
     /// with the number of attempts and `error` as the last one.
     #[must_use]
     pub fn error<E>(&self, stop: Stop, error: E) -> ResilienceError<E> {
-        let why = match stop {
-            Stop::Fatal | Stop::Ignored => return ResilienceError::operation(error),
-            Stop::Exhausted => GaveUp::Attempts,
-            Stop::Deadline => GaveUp::Deadline,
-            Stop::Never => GaveUp::Never,
-            Stop::Budget => GaveUp::Budget,
+        self.last_error(stop, Some(error))
+    }
+
+    /// [`error`](Self::error), for calls whose last attempt may have been ended by our own attempt
+    /// timeout: then there is no error of the operation, and `last` is `None`.
+    ///
+    /// Then `ATTEMPT_TIMEOUT` where it was not one to retry, else `RETRY_EXHAUSTED` or `RETRY_FAILED`
+    /// with the timeout as its source.
+    ///
+    /// ```
+    /// use resil_core::error::TimeoutError;
+    /// use resil_core::outcome::FailureClass;
+    /// use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+    /// use resil_core::{ErrorCode, Instant, valid};
+    /// use std::error::Error;
+    ///
+    /// const ONCE: RetryPolicy = valid!(RetryPolicy::builder().max_attempts(1).build());
+    /// let mut retry = Retry::start(&ONCE, Instant::EPOCH);
+    /// let next = retry.record(&ONCE, FailureClass::Timeout.into(), 0, Instant::EPOCH);
+    /// assert_eq!(next, Next::Stop(Stop::Exhausted));
+    /// let error = retry.last_error::<std::io::Error>(Stop::Exhausted, None);
+    /// assert_eq!(error.code(), ErrorCode::RetryExhausted);
+    /// assert!(error.source().unwrap().is::<TimeoutError>());
+    /// ```
+    #[must_use]
+    pub fn last_error<E>(&self, stop: Stop, last: Option<E>) -> ResilienceError<E> {
+        let why = match (stop.gave_up(), last) {
+            (Some(why), Some(error)) => {
+                return RetryExhaustedError::new(why, self.failed, error).into();
+            }
+            (Some(why), None) => why,
+            (None, Some(error)) => return ResilienceError::operation(error),
+            (None, None) => return TimeoutError::attempt().into(),
         };
-        RetryExhaustedError::new(why, self.failed, error).into()
+        RetryExhaustedError::timed_out(why, self.failed).into()
     }
 
     /// The error of a call that stopped because of a refusal; `last` is the error of the last
@@ -368,7 +452,7 @@ pub enum Stop {
     Deadline,
     /// The peer said not to try again.
     Never,
-    /// The budget for extra attempts is spent.
+    /// The [budget](budget) did not pay for another attempt.
     Budget,
 }
 
@@ -376,10 +460,21 @@ impl Stop {
     /// The code of the error that the call ends with.
     #[must_use]
     pub const fn code(self) -> ErrorCode {
+        match self.gave_up() {
+            Some(why) => why.code(),
+            None => ErrorCode::OperationFailed,
+        }
+    }
+
+    /// Why the retry was given up; `None` where the error is passed through.
+    #[must_use]
+    pub const fn gave_up(self) -> Option<GaveUp> {
         match self {
-            Self::Fatal | Self::Ignored => ErrorCode::OperationFailed,
-            Self::Exhausted => ErrorCode::RetryExhausted,
-            Self::Deadline | Self::Never | Self::Budget => ErrorCode::RetryFailed,
+            Self::Fatal | Self::Ignored => None,
+            Self::Exhausted => Some(GaveUp::Attempts),
+            Self::Deadline => Some(GaveUp::Deadline),
+            Self::Never => Some(GaveUp::Never),
+            Self::Budget => Some(GaveUp::Budget),
         }
     }
 }

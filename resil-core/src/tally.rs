@@ -1,5 +1,6 @@
 //! Counts of the last while: a ring of sub-windows with running totals.
 
+use crate::snapshot::{Reader, SnapshotError, Writer};
 use crate::time::Instant;
 
 /// `C` counters over the last `K` sub-windows, whose width the policy keeps.
@@ -55,6 +56,56 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         }
     }
 
+    /// Takes back one that was added at `at`, unless it has left the window; call
+    /// [`advance`](Self::advance) before.
+    pub(crate) fn take(&mut self, counter: usize, width: u64, at: Instant) {
+        let age = self.since.nanos_since(at);
+        let passed = (0..K).find(|&passed| age <= width.saturating_mul(passed as u64));
+        let Some(index) = passed.map(|passed| self.index(K.saturating_sub(passed))) else { return };
+        let slot = self.ring.get_mut(index).and_then(|row| row.get_mut(counter));
+        let (Some(slot), Some(total)) = (slot, self.totals.get_mut(counter)) else { return };
+        if *slot > 0 {
+            *slot = slot.saturating_sub(1);
+            *total = total.saturating_sub(1);
+        }
+    }
+
+    /// Bytes that [`write`](Self::write) writes.
+    pub(crate) const PAYLOAD: usize = K.saturating_mul(C).saturating_mul(4).saturating_add(8);
+
+    /// Writes the ring as of `now`, the oldest sub-window first.
+    pub(crate) fn write(&self, width: u64, now: Instant, to: &mut Writer<'_>) {
+        let mut ahead = self.clone();
+        ahead.advance(width, now);
+        to.remaining(ahead.since.plus_nanos(width), now);
+        for step in 1..=K {
+            for counter in ahead.nth_oldest(step) {
+                to.u32(counter);
+            }
+        }
+    }
+
+    /// Reads it back. Where the clock has not gone on for a sub-window yet, the present one lasts until
+    /// it has.
+    pub(crate) fn read(
+        width: u64,
+        from: &mut Reader<'_>,
+        now: Instant,
+    ) -> Result<Self, SnapshotError> {
+        let horizon = width.saturating_mul(K as u64) / 2;
+        let end = from.remaining(horizon.saturating_add(width), now)?;
+        let mut tally = Self::EMPTY;
+        tally.since = Instant::from_nanos(end.as_nanos().saturating_sub(width));
+        tally.present = K.saturating_sub(1) as u8;
+        for row in &mut tally.ring {
+            for (slot, total) in row.iter_mut().zip(tally.totals.iter_mut()) {
+                *slot = from.u32()?;
+                *total = total.checked_add(*slot).ok_or(SnapshotError::Invalid)?;
+            }
+        }
+        Ok(tally)
+    }
+
     /// Forgets what has left the window. A clock that stepped back by more than the window leaves
     /// nothing counted for longer than a window and a half.
     pub(crate) fn advance(&mut self, width: u64, now: Instant) {
@@ -83,11 +134,13 @@ impl<const C: usize, const K: usize> Tally<C, K> {
 
     /// The row that leaves when `step` more sub-windows have begun.
     fn nth_oldest(&self, step: usize) -> [u32; C] {
-        let mut index = usize::from(self.present).saturating_add(step);
-        if index >= K {
-            index = index.saturating_sub(K);
-        }
-        self.ring.get(index).copied().unwrap_or([0; C])
+        self.ring.get(self.index(step)).copied().unwrap_or([0; C])
+    }
+
+    /// Where it is in the ring; `step` is at most `K`.
+    fn index(&self, step: usize) -> usize {
+        let index = usize::from(self.present).saturating_add(step);
+        if index >= K { index.saturating_sub(K) } else { index }
     }
 
     /// Begins the next sub-window over the oldest.

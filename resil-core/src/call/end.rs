@@ -7,7 +7,6 @@ use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
 use super::policy::CallPolicy;
 use super::step::Verdict;
 use crate::outcome::{Classification, FailureClass, Outcome, RetryHint};
-use crate::retry::{Next, Stop, Wait};
 use crate::time::Instant;
 
 impl<P, U> Call<P, U> {
@@ -44,30 +43,13 @@ impl<P, U> Call<P, U> {
             self.phase = Phase::Due(Due { paid, is_hedge: true, ..Due::FIRST });
             return;
         }
-        let entropy = &mut turn.entropy;
-        let next = self.retry.record(turn.policy.retry(), classification, entropy, turn.now);
-        match (next, classification) {
-            (Next::Wait(wait), Classification::Failure(class, _)) => self.pay(wait, class, turn),
-            (Next::Wait(_), Classification::Ignored) => {
-                self.end(Verdict::Failed(Stop::Ignored), turn);
-            }
-            (Next::Stop(stop), _) => self.end(Verdict::Failed(stop), turn),
-        }
-    }
-
-    /// Another attempt is charged when it is decided, not when its wait is over.
-    pub(super) fn pay<C>(
-        &mut self,
-        wait: Wait,
-        class: FailureClass,
-        turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
-    ) {
-        match turn.gates.budget().try_withdraw(Extra::Retry(class), turn.now) {
-            Ok(paid) => {
+        let (policy, budget) = (turn.policy.retry(), turn.gates.budget());
+        match self.retry.record_within(policy, budget, classification, &mut turn.entropy, turn.now) {
+            Ok((wait, paid)) => {
                 let (wait, paid) = (Some(wait), Some(paid));
                 self.phase = Phase::Due(Due { wait, paid, ..Due::FIRST });
             }
-            Err(_) => self.end(Verdict::Failed(Stop::Budget), turn),
+            Err(stop) => self.end(Verdict::Failed(stop), turn),
         }
     }
 

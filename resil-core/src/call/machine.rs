@@ -194,8 +194,7 @@ impl<P, U> Call<P, U> {
     pub fn error<E>(&self, verdict: Verdict, last: Option<E>) -> Option<ResilienceError<E>> {
         match (verdict, last) {
             (Verdict::Success | Verdict::Abandoned, _) => None,
-            (Verdict::Failed(stop), Some(error)) => Some(self.retry.error(stop, error)),
-            (Verdict::Failed(_), None) => Some(TimeoutError::attempt().into()),
+            (Verdict::Failed(stop), last) => Some(self.retry.last_error(stop, last)),
             (Verdict::Refused(refused), last) => Some(self.retry.refusal_error(refused, last)),
             (Verdict::Deadline { refusal }, last) => Some(
                 self.retry

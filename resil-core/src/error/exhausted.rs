@@ -1,6 +1,6 @@
 //! The error of a retry that ended without success.
 
-use super::{Details, ErrorCode, Value};
+use super::{Details, ErrorCode, TimeoutError, Value};
 use crate::outcome::{Rejected, RetryAt};
 use core::error::Error;
 use core::fmt;
@@ -45,9 +45,13 @@ impl GaveUp {
     }
 }
 
+/// What ended the last attempt where the operation has no error.
+static TIMED_OUT: TimeoutError = TimeoutError::attempt();
+
 /// A retry ended without success: how many attempts were made, and the last error.
 ///
-/// `source()` is the last error; after a refusal of our own it is that refusal.
+/// `source()` is the last error; after a refusal of our own it is that refusal, and where the last
+/// attempt timed out, that timeout.
 ///
 /// ```
 /// use resil_core::error::{ErrorCode, GaveUp, NetworkError, RetryExhaustedError};
@@ -71,6 +75,24 @@ impl<E> RetryExhaustedError<E> {
     #[must_use]
     pub const fn new(why: GaveUp, attempts: u32, last: E) -> Self {
         Self { last: Some(last), refusal: None, attempts, why }
+    }
+
+    /// A retry that ended for the reason `why` after `attempts` attempts, the last of which our own
+    /// attempt timeout has ended: there is no error of the operation, and the source is a
+    /// [`TimeoutError`].
+    ///
+    /// ```
+    /// use resil_core::error::{GaveUp, RetryExhaustedError};
+    ///
+    /// let error = RetryExhaustedError::<std::io::Error>::timed_out(GaveUp::Attempts, 3);
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "RETRY_EXHAUSTED: all attempts failed (attempts=3, last=ATTEMPT_TIMEOUT)"
+    /// );
+    /// ```
+    #[must_use]
+    pub const fn timed_out(why: GaveUp, attempts: u32) -> Self {
+        Self { last: None, refusal: None, attempts, why }
     }
 
     /// A retry that our own `refusal` ended after `attempts` attempts; `last` is the error of the
@@ -98,7 +120,8 @@ impl<E> RetryExhaustedError<E> {
         self.attempts
     }
 
-    /// The error of the last attempt; `None` where the first one was refused already.
+    /// The error of the last attempt; `None` where the first one was refused already, or the last one
+    /// timed out.
     #[must_use]
     pub const fn last_error(&self) -> Option<&E> {
         self.last.as_ref()
@@ -126,13 +149,22 @@ impl<E> RetryExhaustedError<E> {
         }
     }
 
-    /// `attempts`, and `refusal` with the code of the refusal.
+    /// Whether our own attempt timeout has ended the last attempt.
+    #[must_use]
+    pub const fn is_timed_out(&self) -> bool {
+        self.last.is_none() && self.refusal.is_none()
+    }
+
+    /// `attempts`; `refusal` with the code of the refusal, or `last` where the last attempt timed out.
     #[must_use]
     pub fn details(&self) -> Details {
         let mut details = Details::new();
         details.push("attempts", self.attempts);
         if let Some(refusal) = &self.refusal {
             details.push("refusal", Value::Code(refusal.code()));
+        }
+        if self.is_timed_out() {
+            details.push("last", Value::Code(TIMED_OUT.code()));
         }
         details
     }
@@ -149,7 +181,7 @@ impl<E: Error + 'static> Error for RetryExhaustedError<E> {
         match (&self.refusal, &self.last) {
             (Some(refusal), _) => Some(refusal),
             (None, Some(last)) => Some(last),
-            (None, None) => None,
+            (None, None) => Some(&TIMED_OUT),
         }
     }
 }
@@ -186,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn a_last_attempt_that_timed_out_is_the_source() {
+        let error = RetryExhaustedError::<NetworkError>::timed_out(GaveUp::Budget, 2);
+        assert_eq!((error.code(), error.last_error()), (ErrorCode::RetryFailed, None));
+        assert_eq!(error.source().unwrap().downcast_ref(), Some(&TimeoutError::attempt()));
+        assert_eq!((error.retry_at(), error.is_timed_out()), (None, true));
+        assert_eq!(
+            error.to_string(),
+            "RETRY_FAILED: the budget for retries is spent (attempts=2, last=ATTEMPT_TIMEOUT)"
+        );
+    }
+
+    #[test]
     fn retry_failed_after_a_refusal_has_the_refusal_as_its_source() {
         let refusal = Rejected::new(ErrorCode::CircuitBreakerOpen, RetryAt::At(AT));
         let error = RetryExhaustedError::refused(refusal, 1, Some(NetworkError::timeout()));
@@ -196,6 +240,7 @@ mod tests {
             error.to_string(),
             "RETRY_FAILED: the next attempt was refused (attempts=1, refusal=CIRCUIT_BREAKER_OPEN)"
         );
+        assert!(!error.is_timed_out());
         let at_once = RetryExhaustedError::<NetworkError>::refused(refusal, 0, None);
         assert_eq!((at_once.attempts(), at_once.last_error()), (0, None));
         assert!(at_once.source().is_some());

@@ -2,7 +2,7 @@
 
 use crate::backoff::{Backoff, BackoffBuilder, Curve, Jitter, Ratio};
 use crate::config::ConfigError;
-use crate::outcome::EveryError;
+use crate::outcome::{EveryError, FailureClass};
 use crate::time::{Instant, saturating_nanos};
 use core::fmt;
 use core::time::Duration;
@@ -44,6 +44,8 @@ const NO_DEADLINE: u64 = u64::MAX;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy<C = EveryError> {
     backoff: Backoff,
+    /// After a throttled failure, where that has a curve of its own.
+    throttled: Option<Backoff>,
     deadline: u64,
     max_retry_after: u64,
     max_attempts: u32,
@@ -59,6 +61,7 @@ impl RetryPolicy {
     pub const fn builder() -> RetryPolicyBuilder {
         RetryPolicyBuilder {
             backoff: Backoff::builder(),
+            throttled_delay: None,
             deadline: NO_DEADLINE,
             max_retry_after: None,
             max_attempts: 3,
@@ -69,13 +72,14 @@ impl RetryPolicy {
     /// The same policy with a classifier of its own, in place of [`EveryError`].
     #[must_use]
     pub const fn classify<C>(self, classifier: C) -> RetryPolicy<C> {
-        let Self { backoff, deadline, max_retry_after, max_attempts, max_refusal_waits, .. } = self;
+        let Self { backoff, throttled, deadline, max_retry_after, max_attempts, .. } = self;
         RetryPolicy {
             backoff,
+            throttled,
             deadline,
             max_retry_after,
             max_attempts,
-            max_refusal_waits,
+            max_refusal_waits: self.max_refusal_waits,
             classifier,
         }
     }
@@ -94,6 +98,16 @@ impl<C> RetryPolicy<C> {
     #[inline]
     pub const fn backoff(&self) -> &Backoff {
         &self.backoff
+    }
+
+    /// The same after a failure of this class.
+    #[must_use]
+    #[inline]
+    pub const fn backoff_after(&self, class: FailureClass) -> &Backoff {
+        match (class, &self.throttled) {
+            (FailureClass::Throttled, Some(throttled)) => throttled,
+            _ => &self.backoff,
+        }
     }
 
     /// How long the whole call may take, from its first attempt.
@@ -152,6 +166,7 @@ impl<C> fmt::Debug for RetryPolicy<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryPolicy")
             .field("backoff", &self.backoff)
+            .field("throttled", &self.throttled)
             .field("deadline", &self.deadline())
             .field("max_retry_after", &self.max_retry_after())
             .field("max_attempts", &self.max_attempts)
@@ -165,8 +180,9 @@ impl<C> defmt::Format for RetryPolicy<C> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "RetryPolicy {{ backoff: {}, deadline: {}, max_retry_after: {}, max_attempts: {}, max_refusal_waits: {} }}",
+            "RetryPolicy {{ backoff: {}, throttled: {}, deadline: {}, max_retry_after: {}, max_attempts: {}, max_refusal_waits: {} }}",
             self.backoff,
+            self.throttled,
             self.deadline,
             self.max_retry_after,
             self.max_attempts,
@@ -180,6 +196,7 @@ impl<C> defmt::Format for RetryPolicy<C> {
 #[must_use = "a builder does nothing until `build`"]
 pub struct RetryPolicyBuilder {
     backoff: BackoffBuilder,
+    throttled_delay: Option<Duration>,
     deadline: u64,
     max_retry_after: Option<u64>,
     max_attempts: u32,
@@ -196,6 +213,16 @@ impl RetryPolicyBuilder {
     /// The delay after the first attempt: 1 s unless set.
     pub const fn initial_delay(mut self, initial_delay: Duration) -> Self {
         self.backoff = self.backoff.initial_delay(initial_delay);
+        self
+    }
+
+    /// The delay after the first attempt, if that was [throttled](FailureClass::Throttled); later ones
+    /// grow from it. The [`initial_delay`](Self::initial_delay) unless set: one curve for all.
+    ///
+    /// The AWS SDKs have 50 ms for transient failures and 1 s for throttling: whoever lost a packet
+    /// need not wait, whoever was asked for less should.
+    pub const fn throttled_delay(mut self, throttled_delay: Duration) -> Self {
+        self.throttled_delay = Some(throttled_delay);
         self
     }
 
@@ -249,12 +276,25 @@ impl RetryPolicyBuilder {
     ///
     /// # Errors
     ///
-    /// `max_attempts` or `deadline` is zero; `max_refusal_waits` is not, and there is no `deadline`;
+    /// `throttled_delay` is above `max_delay`, or zero and the curve is not fixed; `max_attempts` or
+    /// `deadline` is zero; `max_refusal_waits` is not, and there is no `deadline`;
     /// whatever [`BackoffBuilder::build`] refuses.
     pub const fn build(self) -> Result<RetryPolicy, ConfigError> {
         let backoff = match self.backoff.build() {
             Ok(backoff) => backoff,
             Err(error) => return Err(error),
+        };
+        let throttled = match self.throttled_delay {
+            None => None,
+            Some(delay) => match self.backoff.initial_delay(delay).build() {
+                Ok(throttled) => Some(throttled),
+                Err(_) => {
+                    return Err(ConfigError::new(
+                        "throttled_delay",
+                        "throttled_delay must be at most max_delay, and above zero unless the curve is fixed",
+                    ));
+                }
+            },
         };
         if self.max_attempts == 0 {
             return Err(ConfigError::new("max_attempts", "max_attempts must be at least 1"));
@@ -274,6 +314,7 @@ impl RetryPolicyBuilder {
         };
         Ok(RetryPolicy {
             backoff,
+            throttled,
             deadline: self.deadline,
             max_retry_after,
             max_attempts: self.max_attempts,
@@ -298,6 +339,8 @@ mod tests {
         assert_eq!(setting(builder.deadline(Duration::ZERO)), "deadline");
         assert_eq!(setting(builder.max_refusal_waits(1)), "max_refusal_waits");
         assert_eq!(setting(builder.max_delay(Duration::ZERO)), "max_delay");
+        assert_eq!(setting(builder.throttled_delay(Duration::MAX)), "throttled_delay");
+        assert_eq!(setting(builder.throttled_delay(Duration::ZERO)), "throttled_delay");
         assert_eq!(setting(builder.exponential_base(Ratio::new(1, 2))), "exponential_base");
         assert!(builder.max_refusal_waits(1).deadline(Duration::from_nanos(1)).build().is_ok());
     }
