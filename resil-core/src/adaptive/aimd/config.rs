@@ -141,8 +141,7 @@ impl AimdBuilder {
                 "initial_limit must be from min_limit to max_limit",
             ));
         }
-        let (above, below) =
-            (self.decrease.numerator() as u32, self.decrease.denominator() as u32);
+        let (above, below) = (self.decrease.numerator() as u32, self.decrease.denominator() as u32);
         if above >= below || above.saturating_mul(2) < below {
             return Err(ConfigError::new("decrease", "decrease must be at least 1/2 and below 1"));
         }

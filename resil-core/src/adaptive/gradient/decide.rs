@@ -57,8 +57,7 @@ impl Gradient {
             state.long = estimate::baseline(mean);
             state.learned = WARM_UP;
         }
-        let jitter =
-            if probe.jitter == 0 { 0 } else { fixed::share(probe.jitter, entropy.draw()) };
+        let jitter = if probe.jitter == 0 { 0 } else { fixed::share(probe.jitter, entropy.draw()) };
         state.is_probing = false;
         state.deadline = now.plus_nanos(probe.interval).plus_nanos(jitter);
     }

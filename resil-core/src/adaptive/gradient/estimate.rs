@@ -92,10 +92,6 @@ impl Gradient {
     fn gradient(&self, long: u64, short: u32) -> u32 {
         let usual = long.saturating_mul(self.tolerance.numerator().into());
         let present = baseline(short).saturating_mul(self.tolerance.denominator().into());
-        if usual >= present {
-            1 << 16
-        } else {
-            fixed::quotient(usual, present, 16).max(1 << 15)
-        }
+        if usual >= present { 1 << 16 } else { fixed::quotient(usual, present, 16).max(1 << 15) }
     }
 }
