@@ -67,6 +67,7 @@ pub mod entropy;
 pub mod error;
 pub mod event;
 pub mod fallback;
+mod fixed;
 pub mod health;
 pub mod hedge;
 pub mod outcome;

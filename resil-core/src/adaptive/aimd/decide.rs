@@ -1,0 +1,163 @@
+//! The decisions: pure functions of policy, state, event and time.
+
+use super::config::Aimd;
+use crate::adaptive::limit::{ConcurrencyLimit, SHED};
+use crate::adaptive::permit::{Permit, Recorded, Sign};
+use crate::entropy::Entropy;
+use crate::outcome::{Outcome, Rejected};
+use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
+use crate::time::Instant;
+
+/// What [`Aimd`] remembers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AimdState {
+    limit: u16,
+    in_flight: u16,
+    /// Successes that counted, since the limit changed.
+    served: u16,
+    epoch: u16,
+    /// Cuts, so that a loss from before the last one is known.
+    round: u16,
+}
+
+const _: () = assert!(size_of::<AimdState>() <= 10);
+
+impl Aimd {
+    /// The state to begin with; [`ConcurrencyLimit::start`] as a `const fn`, for tables of peers.
+    #[must_use]
+    pub const fn state(&self) -> AimdState {
+        AimdState { limit: self.initial, in_flight: 0, served: 0, epoch: 0, round: 0 }
+    }
+
+    /// One success while the limit was in use.
+    fn grow(&self, state: &mut AimdState) {
+        state.served = state.served.saturating_add(1);
+        if state.served >= state.limit {
+            state.served = 0;
+            state.limit = state.limit.saturating_add(1).min(self.max);
+        }
+    }
+
+    /// The first loss of a round.
+    fn cut(&self, state: &mut AimdState) {
+        state.served = 0;
+        state.round = state.round.wrapping_add(1);
+        let less = u32::from(state.limit)
+            .saturating_mul(self.decrease.numerator().into())
+            .checked_div(self.decrease.denominator().into())
+            .and_then(|less| u16::try_from(less).ok())
+            .unwrap_or(self.min);
+        state.limit = less.min(state.limit.saturating_sub(1)).max(self.min);
+    }
+}
+
+impl ConcurrencyLimit for Aimd {
+    type State = AimdState;
+
+    fn start(&self) -> AimdState {
+        self.state()
+    }
+
+    #[inline]
+    fn try_acquire(
+        &self,
+        state: &mut AimdState,
+        _: impl Entropy,
+        now: Instant,
+    ) -> Result<Permit, Rejected> {
+        if state.in_flight >= state.limit {
+            return Err(SHED);
+        }
+        state.in_flight = state.in_flight.saturating_add(1);
+        Ok(Permit {
+            issued_at: now,
+            in_flight: state.in_flight,
+            epoch: state.epoch,
+            round: state.round,
+        })
+    }
+
+    #[inline]
+    fn record(
+        &self,
+        state: &mut AimdState,
+        permit: Permit,
+        outcome: Outcome,
+        _: impl Entropy,
+        now: Instant,
+    ) -> Recorded {
+        if permit.epoch != state.epoch {
+            return Recorded::Stale;
+        }
+        state.in_flight = state.in_flight.saturating_sub(1);
+        let from = state.limit;
+        let is_late = now.nanos_since(permit.issued_at) >= self.timeout;
+        match Sign::of(outcome) {
+            Sign::Served if !is_late => {
+                if !self.utilisation.is_reached(permit.in_flight.into(), from.into()) {
+                    return Recorded::Released;
+                }
+                self.grow(state);
+            }
+            Sign::Served | Sign::Dropped => {
+                if permit.round != state.round {
+                    return Recorded::Released;
+                }
+                self.cut(state);
+            }
+            Sign::Neutral => return Recorded::Released,
+        }
+        let to = state.limit;
+        if to == from { Recorded::Counted } else { Recorded::Limit { from, to } }
+    }
+
+    #[inline]
+    fn limit(&self, state: &AimdState, _: Instant) -> u16 {
+        state.limit
+    }
+
+    #[inline]
+    fn in_flight(&self, state: &AimdState) -> u16 {
+        state.in_flight
+    }
+
+    /// Always `None`: only an outcome moves the limit.
+    fn next_deadline(&self, _: &AimdState, _: Instant) -> Option<Instant> {
+        None
+    }
+
+    fn reset(&self, state: &mut AimdState) {
+        *state = AimdState { epoch: state.epoch.wrapping_add(1), ..self.state() };
+    }
+
+    fn inherit(&self, _: &Self, state: &AimdState, _: Instant) -> AimdState {
+        let limit = state.limit.max(self.min).min(self.max);
+        let served = state.served.min(limit.saturating_sub(1));
+        AimdState { limit, served, ..state.clone() }
+    }
+}
+
+/// 10 bytes. Calls that were in flight are lost, and their permits stale.
+impl Persist for Aimd {
+    type State = AimdState;
+
+    const KIND: u8 = kind::AIMD;
+    const VERSION: u8 = 1;
+    const PAYLOAD: usize = 6;
+
+    fn write(&self, state: &AimdState, _: Instant, to: &mut Writer<'_>) {
+        to.u16(state.limit);
+        to.u16(state.served);
+        to.u16(state.epoch);
+    }
+
+    fn read(&self, from: &mut Reader<'_>, _: Instant) -> Result<AimdState, SnapshotError> {
+        let (limit, served) = (from.u16()?, from.u16()?);
+        let epoch = from.u16()?.wrapping_add(1);
+        if limit < self.min || limit > self.max || served >= limit {
+            return Err(SnapshotError::Invalid);
+        }
+        Ok(AimdState { limit, served, epoch, ..self.state() })
+    }
+}

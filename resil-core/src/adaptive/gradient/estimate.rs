@@ -1,0 +1,97 @@
+//! The arithmetic: latencies in units of 1,024 ns, the limit in 2^-16 of a call, the baseline in
+//! 2^-20 of a unit.
+
+use super::config::Gradient;
+use super::state::{GradientState, Results};
+use crate::fixed;
+use core::time::Duration;
+
+/// No latency counts for more: 68 s, so that 64 of them fit into a sum of 32 bits.
+const LONGEST: u32 = (1 << 26) - 1;
+
+/// Windows whose plain mean the baseline is at first: Netflix's warm-up.
+pub(super) const WARM_UP: u8 = 10;
+
+/// 95 %, in parts of 2^32: what is left of a baseline that an overload has lifted.
+const RELAXED: u32 = 4_080_218_931;
+
+/// `nanos` in units of 1,024 ns.
+pub(super) const fn units(nanos: u64) -> u32 {
+    let units = nanos >> 10;
+    if units < LONGEST as u64 { units as u32 } else { LONGEST }
+}
+
+/// A latency in units as a baseline.
+pub(super) const fn baseline(units: u32) -> u64 {
+    (units as u64) << 20
+}
+
+impl Gradient {
+    /// The usual latency, to 1.024 µs; `None` while nothing was measured. To look at, not to decide
+    /// by: making a `Duration` divides a wide number.
+    #[must_use]
+    pub const fn baseline(&self, state: &GradientState) -> Option<Duration> {
+        match state.learned {
+            0 => None,
+            _ => Some(Duration::from_nanos(state.long >> 20 << 10)),
+        }
+    }
+
+    /// Moves the limit by what has come in.
+    pub(super) fn update(&self, state: &mut GradientState) {
+        let results = core::mem::replace(&mut state.results, Results::NONE);
+        let limit = u64::from(state.limit);
+        let towards = match results.mean() {
+            Some(short) if results.drops == 0 => {
+                let gradient = self.gradient(self.learn(state, short), short);
+                if u64::from(results.in_flight) << 17 < limit {
+                    return;
+                }
+                let queue = u64::from(self.queue) << 16;
+                (limit.saturating_mul(gradient.into()) >> 16).saturating_add(queue)
+            }
+            _ => limit >> 1,
+        };
+        let moved = if towards >= limit {
+            limit.saturating_add(fixed::share(towards.saturating_sub(limit), self.smoothing))
+        } else {
+            limit.saturating_sub(fixed::share(limit.saturating_sub(towards), self.smoothing))
+        };
+        state.limit = self.clamp(moved);
+    }
+
+    /// `limit`, in 2^-16 of a call, between the lowest and the highest.
+    pub(super) fn clamp(&self, limit: u64) -> u32 {
+        let (min, max) = (u32::from(self.min) << 16, u32::from(self.max) << 16);
+        u32::try_from(limit).unwrap_or(max).min(max).max(min)
+    }
+
+    /// Averages `short` into the usual latency, and returns that as it was before it is cut.
+    fn learn(&self, state: &mut GradientState, short: u32) -> u64 {
+        let sample = baseline(short);
+        let step = if state.learned < WARM_UP {
+            state.learned = state.learned.saturating_add(1);
+            // The next of `learned` equal parts; of one, all but 2^-32.
+            u32::MAX.checked_div(state.learned.into()).unwrap_or(u32::MAX)
+        } else {
+            self.learning
+        };
+        let long = if state.learned == 1 {
+            sample
+        } else if sample >= state.long {
+            state.long.saturating_add(fixed::share(sample.saturating_sub(state.long), step))
+        } else {
+            state.long.saturating_sub(fixed::share(state.long.saturating_sub(sample), step))
+        };
+        state.long =
+            if long > sample.saturating_mul(2) { fixed::share(long, RELAXED) } else { long };
+        long
+    }
+
+    /// `clamp(tolerance · long / short, ½, 1)`, in 2^-16.
+    fn gradient(&self, long: u64, short: u32) -> u32 {
+        let usual = long.saturating_mul(self.tolerance.numerator().into());
+        let present = baseline(short).saturating_mul(self.tolerance.denominator().into());
+        if usual >= present { 1 << 16 } else { fixed::quotient(usual, present, 16).max(1 << 15) }
+    }
+}

@@ -1,0 +1,69 @@
+//! Fractions of 2^16 and 2^32, so that a decision multiplies where a float would divide.
+
+use crate::ratio::Ratio;
+
+/// `ratio` in units of 2^-32, rounded down; anything from 1 on is the largest there is. Divides, so it
+/// is for builders.
+pub(crate) const fn parts(ratio: Ratio) -> u32 {
+    let above = (ratio.numerator() as u64) << 32;
+    match above.checked_div(ratio.denominator() as u64) {
+        Some(parts) if parts <= u32::MAX as u64 => parts as u32,
+        _ => u32::MAX,
+    }
+}
+
+/// `whole · parts / 2^32`, rounded down.
+#[inline]
+pub(crate) const fn share(whole: u64, parts: u32) -> u64 {
+    let high = (whole >> 32).wrapping_mul(parts as u64);
+    let low = (whole & u32::MAX as u64).wrapping_mul(parts as u64) >> 32;
+    high.saturating_add(low)
+}
+
+/// `part · 2^bits / whole`, rounded down, for `part < whole < 2^63` and at most 32 bits: one compare
+/// a bit, because a wide division is a long way on a small core.
+pub(crate) const fn quotient(part: u64, whole: u64, bits: u32) -> u32 {
+    let (mut left, mut quotient, mut bit) = (part, 0_u32, 0_u32);
+    while bit < bits {
+        left <<= 1;
+        quotient <<= 1;
+        if left >= whole {
+            left = left.saturating_sub(whole);
+            quotient |= 1;
+        }
+        bit = bit.wrapping_add(1);
+    }
+    quotient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_the_product_rounded_down() {
+        for whole in [0, 1, 7, u64::from(u32::MAX), 1 << 32, 0x1234_5678_9ABC_DEF0, u64::MAX] {
+            for part in [0, 1, 1 << 31, 0xDEAD_BEEF, u32::MAX] {
+                let exact = (u128::from(whole) * u128::from(part)) >> 32;
+                assert_eq!(u128::from(share(whole, part)), exact);
+            }
+        }
+        assert_eq!(parts(Ratio::new(1, 2)), 1 << 31);
+        assert_eq!(parts(Ratio::ONE), u32::MAX);
+        assert_eq!(parts(Ratio::new(1, 0)), u32::MAX);
+    }
+
+    #[test]
+    fn a_quotient_is_the_division_rounded_down() {
+        for whole in [1, 2, 3, 1_000, 1 << 40, (1 << 63) - 1] {
+            for part in [0, 1, 2, 999, whole / 3, whole / 2, whole - 1] {
+                if part < whole {
+                    for bits in [16, 32] {
+                        let exact = (u128::from(part) << bits) / u128::from(whole);
+                        assert_eq!(u128::from(quotient(part, whole, bits)), exact);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The decisions: pure functions of policy, state, event, entropy and time.
+
+use super::config::AdaptiveThrottle;
+use super::state::{ACCEPTS, NEUTRAL, Permit, REQUESTS, Recorded, ThrottleState};
+use crate::entropy::Entropy;
+use crate::error::ErrorCode;
+use crate::fixed;
+use crate::outcome::{FailureClass, Outcome, Rejected, RetryAt};
+use crate::time::Instant;
+
+/// What there is in the window: requests less the neutral ones, and accepts.
+type Counts = (u32, u32);
+
+const fn counts([requests, accepts, neutral]: [u32; 3]) -> Counts {
+    // A neutral one may have come back in a later sub-window than it was asked in, and so stay longer.
+    (requests.saturating_sub(neutral), accepts)
+}
+
+impl AdaptiveThrottle {
+    /// Asks to make a call, and counts it as wanted.
+    ///
+    /// # Errors
+    ///
+    /// `LOAD_SHED` with [`RetryAt::Unknown`], in [`reject_share`](Self::reject_share) of all cases.
+    #[inline]
+    pub fn try_acquire(
+        &self,
+        state: &mut ThrottleState,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Result<Permit, Rejected> {
+        state.counts.advance(self.width, now);
+        let (requests, accepts) = counts(*state.counts.totals());
+        state.counts.add(REQUESTS, 1);
+        match self.excess(requests, accepts) {
+            Some(excess) if self.refuses(excess, requests, entropy.draw()) => {
+                Err(Rejected::new(ErrorCode::LoadShed, RetryAt::Unknown))
+            }
+            _ => Ok(Permit { epoch: state.epoch }),
+        }
+    }
+
+    /// Tells a permit back.
+    ///
+    /// Accepted is what the peer has worked on: a success, and a fatal failure, which is an answer. A
+    /// throttle, a timeout and a transient failure were not. A local failure, an ignored and an
+    /// abandoned outcome say nothing, and take their request off the count.
+    #[inline]
+    pub fn record(
+        &self,
+        state: &mut ThrottleState,
+        permit: Permit,
+        outcome: Outcome,
+        now: Instant,
+    ) -> Recorded {
+        use FailureClass::{Fatal, Local, Throttled, Timeout, Transient};
+        if permit.epoch != state.epoch {
+            return Recorded::Stale;
+        }
+        let (counter, recorded) = match outcome {
+            Outcome::Success | Outcome::Failure(Fatal) => (ACCEPTS, Recorded::Accepted),
+            Outcome::Failure(Throttled | Timeout | Transient) => return Recorded::NotAccepted,
+            Outcome::Failure(Local) | Outcome::Ignored | Outcome::Abandoned => {
+                (NEUTRAL, Recorded::Released)
+            }
+        };
+        state.counts.advance(self.width, now);
+        state.counts.add(counter, 1);
+        recorded
+    }
+
+    /// Of 2^32 calls at `now`, how many would be refused: [`try_acquire`](Self::try_acquire) refuses
+    /// if and only if what it draws is below this.
+    #[must_use]
+    pub fn reject_share(&self, state: &ThrottleState, now: Instant) -> u32 {
+        let (requests, accepts) = self.counts(state, now);
+        let Some(excess) = self.excess(requests, accepts) else { return 0 };
+        let whole = self.whole(requests);
+        let share = fixed::quotient(excess, whole, 32);
+        // Up: the first value that is not refused.
+        let is_exact =
+            fixed::share(whole, share) == excess && (whole as u32).wrapping_mul(share) == 0;
+        share.saturating_add(u32::from(!is_exact)).min(self.max_share)
+    }
+
+    /// How many requests of the window count at `now`.
+    #[must_use]
+    pub fn requests(&self, state: &ThrottleState, now: Instant) -> u32 {
+        self.counts(state, now).0
+    }
+
+    /// How many of the window the peer has accepted, at `now`.
+    #[must_use]
+    pub fn accepts(&self, state: &ThrottleState, now: Instant) -> u32 {
+        self.counts(state, now).1
+    }
+
+    /// When the oldest of what is counted leaves; `None` when nothing is.
+    #[must_use]
+    pub fn next_deadline(&self, state: &ThrottleState, now: Instant) -> Option<Instant> {
+        let mut ahead = state.counts.clone();
+        ahead.advance(self.width, now);
+        ahead.next_change(self.width)
+    }
+
+    /// Whether the state answers like a new one from `now` on, so that a table may evict it.
+    #[must_use]
+    pub fn is_fresh(&self, state: &ThrottleState, now: Instant) -> bool {
+        state.counts.totals_at(self.width, now) == [0; 3]
+    }
+
+    /// Forgets what was counted. Permits that are out turn stale.
+    pub const fn reset(&self, state: &mut ThrottleState) {
+        *state = ThrottleState { epoch: state.epoch.wrapping_add(1), ..ThrottleState::new() };
+    }
+
+    /// The state with which this policy takes over from `old`. Permits stay good. Over the same window
+    /// everything stays as it is; over another one what counts at `now` counts as if it had happened
+    /// then.
+    #[must_use]
+    pub fn inherit(&self, old: &Self, state: &ThrottleState, now: Instant) -> ThrottleState {
+        if self.width == old.width {
+            return state.clone();
+        }
+        let totals = state.counts.totals_at(old.width, now);
+        self.counted_now(totals, state.epoch, now)
+    }
+
+    /// A state in which all of `totals` has just happened.
+    pub(super) fn counted_now(&self, totals: [u32; 3], epoch: u16, now: Instant) -> ThrottleState {
+        let mut state = ThrottleState { epoch, ..ThrottleState::new() };
+        state.counts.advance(self.width, now);
+        for (counter, count) in [REQUESTS, ACCEPTS, NEUTRAL].into_iter().zip(totals) {
+            state.counts.add(counter, count);
+        }
+        state
+    }
+
+    fn counts(&self, state: &ThrottleState, now: Instant) -> Counts {
+        counts(state.counts.totals_at(self.width, now))
+    }
+
+    /// `requests − K · accepts` where anything may be refused, times K's denominator.
+    #[inline]
+    fn excess(&self, requests: u32, accepts: u32) -> Option<u64> {
+        if requests < self.min_requests {
+            return None;
+        }
+        let wanted = u64::from(requests).saturating_mul(self.multiplier.denominator().into());
+        let fair = u64::from(accepts).saturating_mul(self.multiplier.numerator().into());
+        wanted.checked_sub(fair).filter(|&excess| excess > 0)
+    }
+
+    /// `requests + 1`, times K's denominator.
+    #[inline]
+    fn whole(&self, requests: u32) -> u64 {
+        u64::from(requests).saturating_add(1).saturating_mul(self.multiplier.denominator().into())
+    }
+
+    /// Whether `drawn · whole < excess · 2^32` and `drawn` is below the largest share: the formula in
+    /// whole numbers. `whole` has up to 48 bits, so the product is taken in two halves.
+    #[inline]
+    fn refuses(&self, excess: u64, requests: u32, drawn: u32) -> bool {
+        // Below a whole number if and only if its integer part is.
+        drawn < self.max_share && fixed::share(self.whole(requests), drawn) < excess
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::EPOCH;
+
+    #[test]
+    fn nothing_is_refused_below_the_floor_nor_within_k_times_the_accepts() {
+        let throttle = AdaptiveThrottle::DEFAULT;
+        for (requests, accepts, share) in
+            [(9, 0, false), (10, 0, true), (10, 5, false), (11, 5, true), (10, 400, false)]
+        {
+            let state = throttle.counted_now([requests, accepts, 0], 0, NOW);
+            assert_eq!(throttle.reject_share(&state, NOW) > 0, share, "{requests} {accepts}");
+        }
+    }
+
+    #[test]
+    fn the_largest_counts_do_not_overflow_pitfall_61() {
+        let throttle = AdaptiveThrottle::builder()
+            .multiplier(crate::Ratio::new(u16::MAX, u16::MAX))
+            .build()
+            .unwrap();
+        let state = throttle.counted_now([u32::MAX, 0, 0], 0, NOW);
+        assert_eq!(throttle.reject_share(&state, NOW), throttle.max_share);
+        let state = throttle.counted_now([u32::MAX, u32::MAX, 0], 0, NOW);
+        assert_eq!(throttle.reject_share(&state, NOW), 0);
+    }
+
+    #[test]
+    fn a_neutral_outcome_is_as_if_nobody_had_asked() {
+        let throttle = AdaptiveThrottle::DEFAULT;
+        let mut state = ThrottleState::new();
+        for outcome in [Outcome::Ignored, Outcome::Abandoned, Outcome::Failure(FailureClass::Local)]
+        {
+            let permit = throttle.try_acquire(&mut state, 0, NOW).unwrap();
+            assert_eq!(throttle.requests(&state, NOW), 1);
+            assert_eq!(throttle.record(&mut state, permit, outcome, NOW), Recorded::Released);
+            assert_eq!(throttle.requests(&state, NOW), 0);
+        }
+    }
+
+    #[test]
+    fn a_permit_of_before_a_reset_counts_nowhere_pitfall_28() {
+        let throttle = AdaptiveThrottle::DEFAULT;
+        let mut state = ThrottleState::new();
+        let late = throttle.try_acquire(&mut state, 0, NOW).unwrap();
+        throttle.reset(&mut state);
+        assert_eq!(throttle.record(&mut state, late, Outcome::Ignored, NOW), Recorded::Stale);
+        assert!(throttle.is_fresh(&state, NOW));
+    }
+}
