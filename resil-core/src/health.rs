@@ -36,12 +36,21 @@
 //! There is no default time to live: three times the period of the check forgives two lost results.
 
 mod check;
+mod config;
+mod dependency;
+mod hysteresis;
+mod id;
+mod liveness;
 mod registry;
 mod report;
 mod result;
 mod status;
 
-pub use registry::{CheckId, HealthRegistry, RegisterError, UnknownCheck};
+pub use config::{CheckConfig, CheckConfigBuilder, Criticality, Groups};
+pub use hysteresis::{Hysteresis, HysteresisState};
+pub use id::{CheckId, DependencyError, RegisterError, UnknownCheck};
+pub use liveness::{LivenessGate, NotLive};
+pub use registry::HealthRegistry;
 pub use report::{CheckReport, HealthReport};
 pub use result::{HealthCheckResult, MESSAGE};
 pub use status::{CheckStatus, HealthStatus, Probe};
