@@ -38,18 +38,24 @@
 mod check;
 mod config;
 mod dependency;
+pub mod heartbeat;
 mod hysteresis;
 mod id;
 mod liveness;
+mod quorum;
 mod registry;
 mod report;
 mod result;
 mod status;
 
 pub use config::{CheckConfig, CheckConfigBuilder, Criticality, Groups};
+pub use heartbeat::{
+    Beat, Heartbeat, HeartbeatConfig, HeartbeatConfigBuilder, HeartbeatState, HeartbeatStatus, Phi,
+};
 pub use hysteresis::{Hysteresis, HysteresisState};
 pub use id::{CheckId, DependencyError, RegisterError, UnknownCheck};
 pub use liveness::{LivenessGate, NotLive};
+pub use quorum::{Quorum, Verdict};
 pub use registry::HealthRegistry;
 pub use report::{CheckReport, HealthReport};
 pub use result::{HealthCheckResult, MESSAGE};
