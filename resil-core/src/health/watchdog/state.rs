@@ -174,7 +174,7 @@ impl<const N: usize> WatchdogConfig<N> {
             return seen;
         }
         for (due, &period) in state.due.iter_mut().zip(&self.periods) {
-            *due = due.min(now.plus_nanos(period));
+            *due = (*due).min(now.plus_nanos(period));
         }
         state.healthy_at = state.healthy_at.min(now.plus_nanos(self.healthy_after));
         Ok(())
