@@ -2,6 +2,8 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod health;
+pub mod heartbeat;
 pub mod rate_limit;
 pub mod retry;
 
