@@ -30,8 +30,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use resil_core::health::{
-    CheckId, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, MESSAGE, Probe,
-    RegisterError,
+    CheckId, CheckStatus, DependencyError, HealthCheckResult, HealthRegistry, HealthStatus,
+    MESSAGE, Probe, RegisterError, UnknownCheck,
 };
 use resil_core::text::Text;
 use resil_core::{Clock, ConfigError};
@@ -102,7 +102,7 @@ impl Default for HealthChecker {
 
 impl<const N: usize> HealthChecker<N> {
     /// A checker whose checks may take `timeout` and whose results count for `ttl`, where a
-    /// [`Check`] says nothing else. With room for `N` checks, at 300 bytes each.
+    /// [`Check`] says nothing else. With room for `N` checks, at 360 bytes each.
     ///
     /// Durations of zero are refused with the first check that would use them.
     ///
@@ -168,17 +168,18 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// # Errors
     ///
-    /// A check of this name is registered, `N` are, or its timeout or time to live is zero. Nothing
-    /// has changed then.
+    /// A check of this name is registered, `N` are, or its timeout, time to live, rise or fall is
+    /// zero. Nothing has changed then.
     pub fn register(&self, check: Check) -> Result<(), RegisterError> {
-        let Check { name, start, timeout, ttl } = check;
+        let config = check.config(self.0.ttl)?;
+        let Check { name, start, timeout, .. } = check;
         let timeout = timeout.unwrap_or(self.0.timeout);
         if timeout.is_zero() {
             return Err(ConfigError::new("timeout", "timeout must be at least 1 ns").into());
         }
         let mut state = self.0.state();
         let now = SystemClock.now();
-        let id = state.registry.register(Arc::clone(&name), ttl.unwrap_or(self.0.ttl), now)?;
+        let id = state.registry.register_with(Arc::clone(&name), config, now)?;
         state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout))));
         Ok(())
     }
@@ -190,6 +191,48 @@ impl<const N: usize> HealthChecker<N> {
         let mut state = self.0.state();
         let Some((id, _)) = state.runners.remove(name) else { return false };
         state.registry.unregister(id).is_ok()
+    }
+
+    /// Says that the check `name` cannot be better than the check `on`, so that it is no cause of its
+    /// own while that is at least as bad.
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`]: there is no check of either name, they would depend on each other in a
+    /// circle, or `name` depends on four others already.
+    pub fn depend(&self, name: &str, on: &str) -> Result<(), DependencyError> {
+        let mut state = self.0.state();
+        let (name, on) = (state.id(name)?, state.id(on)?);
+        state.registry.depend(name, on)
+    }
+
+    /// From now on the check is in maintenance: whatever it finds, readiness says no, and startup and
+    /// liveness do not look at it.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownCheck`] when there is none of this name.
+    pub fn begin_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
+        let mut state = self.0.state();
+        let id = state.id(name)?;
+        state.registry.begin_maintenance(id)
+    }
+
+    /// The check counts again.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownCheck`] when there is none of this name.
+    pub fn end_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
+        let mut state = self.0.state();
+        let id = state.id(name)?;
+        state.registry.end_maintenance(id, SystemClock.now())
+    }
+
+    /// Takes the whole node in or out of maintenance: readiness says no and the node is degraded at
+    /// best, while startup and liveness answer as they would otherwise.
+    pub fn set_node_maintenance(&self, is_in_maintenance: bool) {
+        self.0.state().registry.set_node_maintenance(is_in_maintenance);
     }
 
     /// Runs every check and says how the node is.
@@ -245,6 +288,12 @@ impl<const N: usize> HealthChecker<N> {
     }
 }
 
+impl<const N: usize> State<N> {
+    fn id(&self, name: &str) -> Result<CheckId, UnknownCheck> {
+        self.runners.get(name).map(|(id, _)| *id).ok_or(UnknownCheck)
+    }
+}
+
 impl<const N: usize> Shared<N> {
     /// Nothing of the user's runs under the lock, so a panic cannot have left it half-changed.
     fn state(&self) -> MutexGuard<'_, State<N>> {
@@ -252,30 +301,33 @@ impl<const N: usize> Shared<N> {
     }
 
     fn record(&self, id: CheckId, result: HealthCheckResult) {
-        let (status, message) = (result.status(), result.message().clone());
+        let message = result.message().clone();
+        let now = SystemClock.now();
         let mut state = self.state();
-        let before = state.registry.record(id, result, SystemClock.now());
+        let before = state.registry.record(id, result, now);
+        let after = state.registry.check(id, now);
         let name =
             state.runners.iter().find(|(_, (of, _))| *of == id).map(|(name, _)| Arc::clone(name));
         drop(state);
-        // Without either it has been taken out meanwhile.
-        if let (Ok(before), Some(check)) = (before, name) {
-            log(&check, before, status, &message);
+        // Without them it has been taken out meanwhile.
+        if let (Ok(before), Ok(after), Some(check)) = (before, after, name) {
+            log(&check, before, after, &message);
         }
     }
 }
 
 /// Logs a check whose status is not what it was.
-fn log(check: &str, before: CheckStatus, after: HealthStatus, message: &Text<MESSAGE>) {
-    if before == CheckStatus::Known(after) {
+fn log(check: &str, before: CheckStatus, after: CheckStatus, message: &Text<MESSAGE>) {
+    if before == after {
         return;
     }
     let (from, to) = (before.name(), after.name());
     match after {
-        HealthStatus::Healthy => {
+        CheckStatus::Known(HealthStatus::Healthy) | CheckStatus::Maintenance => {
             tracing::info!(target: TARGET, check, from, to, %message, "changed");
         }
-        HealthStatus::Degraded | HealthStatus::Unhealthy => {
+        CheckStatus::Known(HealthStatus::Degraded | HealthStatus::Unhealthy)
+        | CheckStatus::Unknown => {
             tracing::warn!(target: TARGET, check, from, to, %message, "changed");
         }
     }

@@ -3,6 +3,8 @@
 pub mod backoff;
 pub mod breaker;
 pub mod call;
+pub mod health;
+pub mod heartbeat;
 pub mod rate_limit;
 pub mod retry;
 

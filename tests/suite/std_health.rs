@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use resil_std::circuit_breaker::CircuitBreaker;
 use resil_std::clock::SystemClock;
 use resil_std::core::circuit_breaker::CircuitBreakerConfig;
-use resil_std::core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe, RegisterError};
+use resil_std::core::health::{
+    CheckStatus, Criticality, DependencyError, Groups, HealthCheckResult, HealthStatus, Probe,
+    RegisterError, UnknownCheck,
+};
 use resil_std::core::{Clock, Instant};
 use resil_std::health::{Check, HealthChecker, OverallHealth};
 use tokio::task::yield_now;
@@ -271,4 +274,86 @@ async fn an_open_breaker_degrades_the_node_and_is_never_unhealthy_for_liveness()
     assert_eq!(overall.status, HealthStatus::Degraded);
     assert_eq!(said(&overall, "peers").1, "OPEN");
     assert_eq!(checker.status(Probe::Liveness), HealthStatus::Degraded);
+}
+
+/// A check that finds what it is told to.
+fn told(name: &str, finds: &Arc<Mutex<HealthStatus>>) -> Check {
+    let finds = Arc::clone(finds);
+    Check::new(name, move || {
+        let found = *finds.lock().unwrap();
+        async move { HealthCheckResult::new(found, "as told") }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_says_who_is_told_and_how_bad_it_gets() {
+    let checker = HealthChecker::new();
+    let finds = Arc::new(Mutex::new(HealthStatus::Unhealthy));
+    checker.register(told("broker", &finds).groups(Groups::READINESS)).unwrap();
+    let optional = told("cache", &finds).criticality(Criticality::Optional);
+    checker.register(optional).unwrap();
+    assert_eq!(checker.get_overall_health().await.status, HealthStatus::Unhealthy);
+    assert_eq!(checker.status(Probe::Readiness), HealthStatus::Unhealthy);
+    assert_eq!(checker.status(Probe::Liveness), HealthStatus::Degraded, "the optional one alone");
+    assert!(checker.unregister("cache"));
+    assert_eq!(checker.status(Probe::Liveness), HealthStatus::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_takes_as_many_results_in_a_row_as_the_check_says_pitfalls_115_116() {
+    let checker = HealthChecker::new();
+    let finds = Arc::new(Mutex::new(HealthStatus::Healthy));
+    checker.register(told("link", &finds).rise(2).fall(3)).unwrap();
+    let mut seen = Vec::new();
+    for status in [0, 2, 2, 0, 2, 2, 2, 0, 0].map(|index| HealthStatus::ALL[index]) {
+        *finds.lock().unwrap() = status;
+        seen.push(checker.get_overall_health().await.status as u8);
+    }
+    assert_eq!(seen, [0, 0, 0, 0, 0, 0, 2, 2, 0]);
+    for (check, setting) in
+        [(told("a", &finds).rise(0), "rise"), (told("b", &finds).fall(0), "fall")]
+    {
+        let Err(RegisterError::Invalid(error)) = checker.register(check) else {
+            panic!("{setting}")
+        };
+        assert_eq!(error.setting(), setting);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn maintenance_says_no_to_work_and_nothing_to_who_restarts() {
+    let checker = HealthChecker::new();
+    checker.register_bool("disk", || false).unwrap();
+    assert_eq!(checker.begin_maintenance("dusk"), Err(UnknownCheck));
+    checker.begin_maintenance("disk").unwrap();
+    let overall = checker.get_overall_health().await;
+    assert_eq!((overall.status, overall.maintenance), (HealthStatus::Degraded, false));
+    assert_eq!(said(&overall, "disk"), (CheckStatus::Maintenance, "in maintenance".to_owned()));
+    assert_eq!(checker.status(Probe::Readiness), HealthStatus::Unhealthy);
+    assert_eq!(checker.status(Probe::Liveness), HealthStatus::Healthy);
+    checker.end_maintenance("disk").unwrap();
+    assert_eq!(checker.report().status, HealthStatus::Unhealthy);
+
+    let node = HealthChecker::new();
+    node.set_node_maintenance(true);
+    assert_eq!((node.report().status, node.report().maintenance), (HealthStatus::Degraded, true));
+    assert_eq!(node.status(Probe::Readiness), HealthStatus::Unhealthy);
+    assert_eq!(node.status(Probe::Liveness), HealthStatus::Healthy);
+    node.set_node_maintenance(false);
+    assert_eq!(node.status(Probe::Readiness), HealthStatus::Healthy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_because_of_another_check_is_no_cause() {
+    let checker = HealthChecker::new();
+    for name in ["link", "broker"] {
+        checker.register_bool(name, || false).unwrap();
+    }
+    checker.depend("broker", "link").unwrap();
+    assert_eq!(checker.depend("link", "broker"), Err(DependencyError::Cycle));
+    assert_eq!(checker.depend("link", "?"), Err(DependencyError::Unknown(UnknownCheck)));
+    let overall = checker.get_overall_health().await;
+    let causes: Vec<_> = overall.causes().map(|check| check.name.as_str()).collect();
+    assert_eq!(causes, ["link"]);
+    assert!(overall.check("broker").unwrap().consequence);
 }

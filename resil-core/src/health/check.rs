@@ -1,34 +1,53 @@
 //! One registered check: how long its results count, and what it counts as without one.
 
-use super::{CheckStatus, HealthCheckResult, HealthStatus, Probe};
-use crate::time::{Instant, earliest, saturating_nanos};
+use super::id::CheckId;
+use super::{
+    CheckConfig, CheckStatus, Criticality, HealthCheckResult, HealthStatus, HysteresisState, Probe,
+};
+use crate::time::{Instant, earliest};
 use core::time::Duration;
+
+/// The most checks that one check depends on. What hangs on more than four others is better said to
+/// hang on one that stands for them.
+pub(super) const DEPENDENCIES: usize = 4;
 
 /// A check in its slot.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Check<Name> {
     pub(super) name: Name,
-    ttl_nanos: u64,
-    registered: Instant,
+    config: CheckConfig,
+    /// From when on liveness gives it one time to live.
+    grace: Instant,
+    result: Option<HealthCheckResult>,
+    pub(super) dependencies: [Option<CheckId>; DEPENDENCIES],
+    hysteresis: HysteresisState,
     /// The result was seen to have outlived its time: no step back revives it.
     outlived: bool,
-    result: Option<HealthCheckResult>,
+    is_in_maintenance: bool,
 }
 
 impl<Name> Check<Name> {
-    pub(super) const fn new(name: Name, ttl: Duration, now: Instant) -> Self {
+    pub(super) const fn new(name: Name, config: CheckConfig, now: Instant) -> Self {
         Self {
             name,
-            ttl_nanos: saturating_nanos(ttl),
-            registered: now,
-            outlived: false,
+            config,
+            grace: now,
             result: None,
+            dependencies: [None; DEPENDENCIES],
+            hysteresis: HysteresisState::new(),
+            outlived: false,
+            is_in_maintenance: false,
         }
     }
 
-    /// Stores what the check found at `now`.
+    /// Stores what the check found at `now`. The first result that follows none, or only one that
+    /// has outlived its time, counts at once: what is too old to count does not hold it back.
     pub(super) fn record(&mut self, mut result: HealthCheckResult, now: Instant) {
+        if !self.is_fresh(now) {
+            self.hysteresis = HysteresisState::new();
+        }
+        self.config.hysteresis.record(&mut self.hysteresis, result.status());
         result.stamp(now);
         self.result = Some(result);
         self.outlived = false;
@@ -37,13 +56,31 @@ impl<Name> Check<Name> {
     /// Keeps what a later step back must not undo, and undoes what an earlier one has done: no
     /// stored instant is later than `now`.
     pub(super) fn settle(&mut self, now: Instant) {
-        self.registered = self.registered.min(now);
+        self.grace = self.grace.min(now);
         let Some(result) = &mut self.result else { return };
         let Some(recorded) = result.timestamp() else { return };
-        if recorded.plus_nanos(self.ttl_nanos).is_reached(now) {
+        if recorded.plus_nanos(self.config.ttl).is_reached(now) {
             self.outlived = true;
         }
         result.stamp(recorded.min(now));
+    }
+
+    pub(super) const fn begin_maintenance(&mut self) {
+        self.is_in_maintenance = true;
+    }
+
+    /// Nobody has to have a result ready at once: the grace begins anew.
+    pub(super) const fn end_maintenance(&mut self, now: Instant) {
+        if self.is_in_maintenance {
+            self.is_in_maintenance = false;
+            self.grace = now;
+        }
+    }
+
+    /// Whether a result is there, and counts. The one place where that is decided.
+    fn is_fresh(&self, now: Instant) -> bool {
+        self.recorded()
+            .is_some_and(|recorded| !self.outlived && within(recorded, self.config.ttl, now))
     }
 
     /// The last result, however old it is.
@@ -51,14 +88,13 @@ impl<Name> Check<Name> {
         self.result.as_ref()
     }
 
-    /// The one place where it is decided whether a result counts.
+    /// How it is.
     pub(super) fn status(&self, now: Instant) -> CheckStatus {
-        match (&self.result, self.recorded()) {
-            (Some(result), Some(recorded))
-                if !self.outlived && within(recorded, self.ttl_nanos, now) =>
-            {
-                result.status().into()
-            }
+        if self.is_in_maintenance {
+            return CheckStatus::Maintenance;
+        }
+        match self.hysteresis.status() {
+            Some(status) if self.is_fresh(now) => CheckStatus::Known(status),
             _ => CheckStatus::Unknown,
         }
     }
@@ -74,28 +110,42 @@ impl<Name> Check<Name> {
 
     /// What the status of this check adds to the answer.
     pub(super) fn counts_as(&self, probe: Probe, now: Instant) -> HealthStatus {
-        match (self.status(now), probe) {
-            (CheckStatus::Known(status), _) => status,
-            (CheckStatus::Unknown, Probe::Overall) => HealthStatus::Degraded,
-            (CheckStatus::Unknown, Probe::Startup | Probe::Readiness) => HealthStatus::Unhealthy,
-            (CheckStatus::Unknown, Probe::Liveness) => {
-                if within(self.registered, self.ttl_nanos, now) {
-                    HealthStatus::Healthy
-                } else {
-                    HealthStatus::Unhealthy
-                }
-            }
+        if !self.config.groups.has(probe) {
+            return HealthStatus::Healthy;
         }
+        let status = match (self.status(now), probe) {
+            (CheckStatus::Known(status), _) => status,
+            (CheckStatus::Unknown | CheckStatus::Maintenance, Probe::Overall) => {
+                HealthStatus::Degraded
+            }
+            (CheckStatus::Unknown | CheckStatus::Maintenance, Probe::Readiness)
+            | (CheckStatus::Unknown, Probe::Startup) => HealthStatus::Unhealthy,
+            (CheckStatus::Unknown, Probe::Liveness)
+                if !within(self.grace, self.config.ttl, now) =>
+            {
+                HealthStatus::Unhealthy
+            }
+            (CheckStatus::Unknown, Probe::Liveness)
+            | (CheckStatus::Maintenance, Probe::Startup | Probe::Liveness) => HealthStatus::Healthy,
+        };
+        status.min(self.config.criticality.cap())
     }
 
     /// The first instant after `now` at which the status, or what it counts as, changes by itself.
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let counts = self.recorded().filter(|_| !self.outlived);
-        let result = counts.and_then(|recorded| edge(recorded, self.ttl_nanos, now));
+        let result = counts.and_then(|recorded| edge(recorded, self.config.ttl, now));
         match self.status(now) {
-            CheckStatus::Known(_) => result,
-            CheckStatus::Unknown => earliest(result, edge(self.registered, self.ttl_nanos, now)),
+            CheckStatus::Maintenance => None,
+            CheckStatus::Unknown if self.config.groups.has(Probe::Liveness) => {
+                earliest(result, edge(self.grace, self.config.ttl, now))
+            }
+            CheckStatus::Known(_) | CheckStatus::Unknown => result,
         }
+    }
+
+    pub(super) const fn criticality(&self) -> Criticality {
+        self.config.criticality
     }
 }
 

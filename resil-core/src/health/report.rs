@@ -1,7 +1,9 @@
 //! What the node says about itself when asked.
 
 use super::check::Check;
-use super::{CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, MESSAGE, Probe};
+use super::{
+    CheckStatus, Criticality, HealthCheckResult, HealthRegistry, HealthStatus, MESSAGE, Probe,
+};
 use crate::error::Details;
 use crate::text::Text;
 use crate::time::Instant;
@@ -11,7 +13,7 @@ use core::time::Duration;
 /// A view of a [`HealthRegistry`] at one instant: the overall status, the uptime, every check.
 ///
 /// It copies nothing. With the feature `serde` (and a name that displays) it is written as
-/// `{status, uptime_ns, checks: [{name, status, message, details, age_ns}]}`.
+/// `{status, uptime_ns, maintenance, checks: [{name, status, consequence, message, details, age_ns}]}`.
 ///
 /// ```
 /// use core::time::Duration;
@@ -67,8 +69,26 @@ impl<'a, Name, const N: usize> HealthReport<'a, Name, N> {
 
     /// Every check, unknown ones included.
     pub fn checks(&self) -> impl Iterator<Item = CheckReport<'a, Name>> + use<'a, Name, N> {
-        let now = self.now;
-        self.registry.checks().map(move |check| CheckReport { check, now })
+        let Self { registry, now } = *self;
+        registry.checks().map(move |check| {
+            let is_consequence = registry.is_consequence(check, now);
+            CheckReport { check, now, is_consequence }
+        })
+    }
+
+    /// The checks that are not well of themselves: neither as a
+    /// [consequence](CheckReport::is_consequence) of another one, nor in maintenance.
+    pub fn causes(&self) -> impl Iterator<Item = CheckReport<'a, Name>> + use<'a, Name, N> {
+        let is_well = |status| {
+            matches!(status, CheckStatus::Known(HealthStatus::Healthy) | CheckStatus::Maintenance)
+        };
+        self.checks().filter(move |check| !check.is_consequence && !is_well(check.status()))
+    }
+
+    /// Whether the whole node is in maintenance.
+    #[must_use]
+    pub const fn is_in_maintenance(&self) -> bool {
+        self.registry.is_in_maintenance()
     }
 }
 
@@ -77,6 +97,7 @@ impl<'a, Name, const N: usize> HealthReport<'a, Name, N> {
 pub struct CheckReport<'a, Name> {
     check: &'a Check<Name>,
     now: Instant,
+    is_consequence: bool,
 }
 
 impl<'a, Name> CheckReport<'a, Name> {
@@ -92,14 +113,29 @@ impl<'a, Name> CheckReport<'a, Name> {
         self.check.status(self.now)
     }
 
-    /// What its last result says, or why there is none that counts.
+    /// What its last result says, or why there is none that counts. Where it takes several results in
+    /// a row to change the status, the last one may say something else.
     #[must_use]
     pub fn message(&self) -> Text<MESSAGE> {
         match (self.last_result(), self.status()) {
-            (None, _) => "no result yet".into(),
+            (None, CheckStatus::Unknown | CheckStatus::Known(_)) => "no result yet".into(),
             (Some(_), CheckStatus::Unknown) => "no fresh result".into(),
+            (_, CheckStatus::Maintenance) => "in maintenance".into(),
             (Some(result), CheckStatus::Known(_)) => result.message().clone(),
         }
+    }
+
+    /// Whether it is not well, and something that it [depends](HealthRegistry::depend) on is at least
+    /// as bad: look there first.
+    #[must_use]
+    pub const fn is_consequence(&self) -> bool {
+        self.is_consequence
+    }
+
+    /// How bad it can make the node.
+    #[must_use]
+    pub const fn criticality(&self) -> Criticality {
+        self.check.criticality()
     }
 
     /// The details of its last result, however old that is.
@@ -124,9 +160,15 @@ impl<'a, Name> CheckReport<'a, Name> {
 impl<Name: fmt::Display, const N: usize> fmt::Display for HealthReport<'_, Name, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.overall())?;
+        if self.is_in_maintenance() {
+            f.write_str(" in maintenance")?;
+        }
         let mut separator = " (";
         for check in self.checks() {
             write!(f, "{separator}{}={}", check.name(), check.status())?;
+            if check.is_consequence() {
+                f.write_str(" (consequence)")?;
+            }
             separator = ", ";
         }
         if self.registry.is_empty() { Ok(()) } else { f.write_str(")") }
@@ -182,9 +224,10 @@ mod wire {
 
     impl<Name: Display, const N: usize> Serialize for HealthReport<'_, Name, N> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut report = serializer.serialize_struct("HealthReport", 3)?;
+            let mut report = serializer.serialize_struct("HealthReport", 4)?;
             report.serialize_field("status", &self.overall())?;
             report.serialize_field("uptime_ns", &saturating_nanos(self.uptime()))?;
+            report.serialize_field("maintenance", &self.is_in_maintenance())?;
             report.serialize_field("checks", &Checks(self))?;
             report.end()
         }
@@ -192,9 +235,10 @@ mod wire {
 
     impl<Name: Display> Serialize for CheckReport<'_, Name> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut check = serializer.serialize_struct("CheckReport", 5)?;
+            let mut check = serializer.serialize_struct("CheckReport", 6)?;
             check.serialize_field("name", &Shown(self.name()))?;
             check.serialize_field("status", &self.status())?;
+            check.serialize_field("consequence", &self.is_consequence())?;
             check.serialize_field("message", &self.message())?;
             check
                 .serialize_field("details", self.details().unwrap_or(const { &Details::new() }))?;
@@ -221,10 +265,10 @@ mod tests {
         let report = health.report(Instant::from_nanos(7));
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            "{\"status\":\"DEGRADED\",\"uptime_ns\":7,\"checks\":[\
-             {\"name\":\"peers\",\"status\":\"HEALTHY\",\"message\":\"all connected\",\
+            "{\"status\":\"DEGRADED\",\"uptime_ns\":7,\"maintenance\":false,\"checks\":[\
+             {\"name\":\"peers\",\"status\":\"HEALTHY\",\"consequence\":false,\"message\":\"all connected\",\
              \"details\":{\"peer_count\":5},\"age_ns\":7},\
-             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"message\":\"no result yet\",\
+             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"consequence\":false,\"message\":\"no result yet\",\
              \"details\":{},\"age_ns\":null}]}"
         );
         assert!(postcard::to_slice(&report, &mut [0; 256]).is_ok());

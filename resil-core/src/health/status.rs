@@ -76,16 +76,19 @@ impl FromStr for HealthStatus {
 pub enum CheckStatus {
     /// There is no fresh result: none yet, or the last one has outlived its time.
     Unknown,
-    /// The last result is fresh and says this.
+    /// The last results are fresh and say this.
     Known(HealthStatus),
+    /// It is in maintenance, and its results do not count.
+    Maintenance,
 }
 
 impl CheckStatus {
-    /// The name: `UNKNOWN`, or that of the status.
+    /// The name: `UNKNOWN`, `MAINTENANCE`, or that of the status.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unknown => "UNKNOWN",
+            Self::Maintenance => "MAINTENANCE",
             Self::Known(status) => status.name(),
         }
     }
@@ -94,7 +97,7 @@ impl CheckStatus {
     #[must_use]
     pub const fn known(self) -> Option<HealthStatus> {
         match self {
-            Self::Unknown => None,
+            Self::Unknown | Self::Maintenance => None,
             Self::Known(status) => Some(status),
         }
     }

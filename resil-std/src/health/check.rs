@@ -5,7 +5,8 @@ use core::future::Future;
 use core::time::Duration;
 use std::sync::Arc;
 
-use resil_core::health::HealthCheckResult;
+use resil_core::ConfigError;
+use resil_core::health::{CheckConfig, Criticality, Groups, HealthCheckResult};
 use tokio::task::JoinHandle;
 
 /// A check to register: what it asks, and where it differs from the checker's defaults.
@@ -27,7 +28,18 @@ pub struct Check {
     pub(super) name: Arc<str>,
     pub(super) start: Start,
     pub(super) timeout: Option<Duration>,
-    pub(super) ttl: Option<Duration>,
+    ttl: Option<Duration>,
+    settings: Settings,
+}
+
+/// What core is told of a check beside its time to live, which may be the checker's; `None` where
+/// core's default holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Settings {
+    groups: Option<Groups>,
+    criticality: Option<Criticality>,
+    rise: Option<u8>,
+    fall: Option<u8>,
 }
 
 /// Sets a run going.
@@ -68,7 +80,7 @@ impl Check {
     }
 
     fn starting(name: impl Into<Arc<str>>, start: Start) -> Self {
-        Self { name: name.into(), start, timeout: None, ttl: None }
+        Self { name: name.into(), start, timeout: None, ttl: None, settings: Settings::default() }
     }
 
     /// How long a run may take; otherwise the checker's.
@@ -82,6 +94,54 @@ impl Check {
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
     }
+
+    /// The probes it counts for; otherwise all. What is outside of the node, such as a peer or a
+    /// breaker, belongs in [`Groups::READINESS`] alone.
+    #[must_use]
+    pub fn groups(mut self, groups: Groups) -> Self {
+        self.settings.groups = Some(groups);
+        self
+    }
+
+    /// How bad it can make the node; otherwise critical.
+    #[must_use]
+    pub fn criticality(mut self, criticality: Criticality) -> Self {
+        self.settings.criticality = Some(criticality);
+        self
+    }
+
+    /// Better results in a row that better its status, 1 to 255; otherwise 1.
+    #[must_use]
+    pub fn rise(mut self, results: u8) -> Self {
+        self.settings.rise = Some(results);
+        self
+    }
+
+    /// Worse results in a row that worsen its status, 1 to 255; otherwise 1.
+    #[must_use]
+    pub fn fall(mut self, results: u8) -> Self {
+        self.settings.fall = Some(results);
+        self
+    }
+
+    /// What core is told, where results count for `ttl` unless the check says otherwise.
+    pub(super) fn config(&self, ttl: Duration) -> Result<CheckConfig, ConfigError> {
+        let Settings { groups, criticality, rise, fall } = self.settings;
+        let mut builder = CheckConfig::builder(self.ttl.unwrap_or(ttl));
+        if let Some(groups) = groups {
+            builder = builder.groups(groups);
+        }
+        if let Some(criticality) = criticality {
+            builder = builder.criticality(criticality);
+        }
+        if let Some(rise) = rise {
+            builder = builder.rise(rise);
+        }
+        if let Some(fall) = fall {
+            builder = builder.fall(fall);
+        }
+        builder.build()
+    }
 }
 
 impl fmt::Debug for Check {
@@ -90,6 +150,7 @@ impl fmt::Debug for Check {
             .field("name", &self.name)
             .field("timeout", &self.timeout)
             .field("ttl", &self.ttl)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }

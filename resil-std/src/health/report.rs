@@ -12,7 +12,8 @@ use resil_core::health::{CheckReport, CheckStatus, HealthReport, HealthStatus};
 ///
 /// ```json
 /// {"status":"DEGRADED","timestamp":"2026-11-24T00:20:00Z","uptime_ns":60000000000,
-///  "checks":[{"name":"peers","status":"DEGRADED","message":"3 of 5 connected",
+///  "maintenance":false,
+///  "checks":[{"name":"peers","status":"DEGRADED","consequence":false,"message":"3 of 5 connected",
 ///             "details":{"peer_count":3},"timestamp":"2026-11-24T00:19:59Z"}]}
 /// ```
 #[non_exhaustive]
@@ -26,6 +27,8 @@ pub struct OverallHealth {
     /// How long the checker has been there.
     #[cfg_attr(feature = "serde", serde(rename = "uptime_ns", serialize_with = "nanos"))]
     pub uptime: Duration,
+    /// Whether the whole node is in maintenance.
+    pub maintenance: bool,
     /// Every check that is registered, in no particular order.
     pub checks: Vec<CheckHealth>,
 }
@@ -39,6 +42,8 @@ pub struct CheckHealth {
     pub name: String,
     /// Its status; unknown without a fresh result.
     pub status: CheckStatus,
+    /// Whether it is not well because of another one: look there first.
+    pub consequence: bool,
     /// What its last result says, or why there is none that counts.
     pub message: String,
     /// The details of its last result.
@@ -48,6 +53,16 @@ pub struct CheckHealth {
 }
 
 impl OverallHealth {
+    /// The checks that are not well of themselves: neither as a consequence of another one, nor in
+    /// maintenance.
+    pub fn causes(&self) -> impl Iterator<Item = &CheckHealth> {
+        let is_well = |check: &CheckHealth| {
+            let healthy = CheckStatus::Known(HealthStatus::Healthy);
+            check.consequence || [healthy, CheckStatus::Maintenance].contains(&check.status)
+        };
+        self.checks.iter().filter(move |check| !is_well(check))
+    }
+
     /// The check of this name.
     #[must_use]
     pub fn check(&self, name: &str) -> Option<&CheckHealth> {
@@ -62,6 +77,7 @@ impl OverallHealth {
             status: report.overall(),
             timestamp,
             uptime: report.uptime(),
+            maintenance: report.is_in_maintenance(),
             checks: report.checks().map(|check| CheckHealth::new(&check, timestamp)).collect(),
         }
     }
@@ -74,6 +90,7 @@ impl CheckHealth {
         Self {
             name: check.name().as_ref().to_owned(),
             status: check.status(),
+            consequence: check.is_consequence(),
             message: check.message().to_string(),
             details: check.details().cloned().unwrap_or_default(),
             timestamp: check.age().map(recorded),
@@ -110,10 +127,10 @@ mod tests {
         assert_eq!(
             serde_json::to_string(&overall).unwrap(),
             "{\"status\":\"DEGRADED\",\"timestamp\":\"2026-11-24T00:20:00Z\",\
-             \"uptime_ns\":2000000000,\"checks\":[\
-             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"message\":\"3 of 5 connected\",\
+             \"uptime_ns\":2000000000,\"maintenance\":false,\"checks\":[\
+             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"consequence\":false,\"message\":\"3 of 5 connected\",\
              \"details\":{\"peer_count\":3},\"timestamp\":\"2026-11-24T00:19:58Z\"},\
-             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"message\":\"no result yet\",\
+             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"consequence\":false,\"message\":\"no result yet\",\
              \"details\":{},\"timestamp\":null}]}"
         );
     }
