@@ -44,7 +44,8 @@ impl<P, U> Call<P, U> {
             return;
         }
         let (policy, budget) = (turn.policy.retry(), turn.gates.budget());
-        match self.retry.record_within(policy, budget, classification, &mut turn.entropy, turn.now) {
+        match self.retry.record_within(policy, budget, classification, &mut turn.entropy, turn.now)
+        {
             Ok((wait, paid)) => {
                 let (wait, paid) = (Some(wait), Some(paid));
                 self.phase = Phase::Due(Due { wait, paid, ..Due::FIRST });

@@ -90,10 +90,7 @@ where
     }
 
     fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<PeerState<L>, SnapshotError> {
-        Ok(PeerState {
-            breaker: self.breaker.read(from, now)?,
-            limit: self.limit.read(from, now)?,
-        })
+        Ok(PeerState { breaker: self.breaker.read(from, now)?, limit: self.limit.read(from, now)? })
     }
 }
 
