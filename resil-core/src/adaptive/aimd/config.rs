@@ -17,9 +17,10 @@ use core::time::Duration;
 ///   high, the limit rises by one (congestion avoidance as in RFC 5681, counted in calls).
 /// - A transient failure, a throttle, a timeout, or a success that took
 ///   [`timeout`](AimdBuilder::timeout) or longer is a loss. It multiplies the limit by
-///   [`decrease`](AimdBuilder::decrease) and takes at least one off. Losses among the calls that
-///   started before the last cut do not cut again: they tell of the same overload. Netflix's AIMD
-///   cuts for each, and a burst of timeouts takes it to its minimum.
+///   [`decrease`](AimdBuilder::decrease) and takes at least one off.
+/// - Calls that started before the last cut neither cut again nor count as successes: they tell of the
+///   overload that was. Netflix's AIMD cuts for each, and one burst of timeouts takes it to its
+///   minimum.
 /// - Ignored, abandoned, local and fatal outcomes give the permit back and move nothing: they say
 ///   nothing about load. A fatal failure may well be the peer's quickest answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

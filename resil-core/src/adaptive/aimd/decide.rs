@@ -93,20 +93,16 @@ impl ConcurrencyLimit for Aimd {
         state.in_flight = state.in_flight.saturating_sub(1);
         let from = state.limit;
         let is_late = now.nanos_since(permit.issued_at) >= self.timeout;
-        match Sign::of(outcome) {
-            Sign::Served if !is_late => {
-                if !self.utilisation.is_reached(permit.in_flight.into(), from.into()) {
-                    return Recorded::Released;
-                }
-                self.grow(state);
-            }
-            Sign::Served | Sign::Dropped => {
-                if permit.round != state.round {
-                    return Recorded::Released;
-                }
-                self.cut(state);
-            }
-            Sign::Neutral => return Recorded::Released,
+        let sign = Sign::of(outcome);
+        if sign == Sign::Neutral || permit.round != state.round {
+            return Recorded::Released;
+        }
+        if sign == Sign::Dropped || is_late {
+            self.cut(state);
+        } else if self.utilisation.is_reached(permit.in_flight.into(), from.into()) {
+            self.grow(state);
+        } else {
+            return Recorded::Released;
         }
         let to = state.limit;
         if to == from { Recorded::Counted } else { Recorded::Limit { from, to } }

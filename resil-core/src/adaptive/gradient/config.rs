@@ -323,11 +323,20 @@ impl GradientBuilder {
         }
         Ok(Some(Probe {
             interval,
-            jitter: fixed::share(interval, fixed::parts(jitter)),
-            patience: (interval >> 3).saturating_add(1),
+            jitter: part_of(interval, jitter),
+            patience: if interval < 8 { 1 } else { interval >> 3 },
             limit: self.probe_limit,
             samples: self.probe_samples,
         }))
+    }
+}
+
+/// `share` of `nanos`, rounded down.
+const fn part_of(nanos: u64, share: Ratio) -> u64 {
+    let product = (nanos as u128).saturating_mul(share.numerator() as u128);
+    match product.checked_div(share.denominator() as u128) {
+        Some(part) => part as u64,
+        None => 0,
     }
 }
 
