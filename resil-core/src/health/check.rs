@@ -157,6 +157,6 @@ fn within(since: Instant, ttl: u64, now: Instant) -> bool {
 
 /// The first instant after `now` at which [`within`] changes.
 fn edge(since: Instant, ttl: u64, now: Instant) -> Option<Instant> {
-    let begin = since.saturating_sub(Duration::from_nanos(ttl));
+    let begin = Instant::from_nanos(since.as_nanos().saturating_sub(ttl));
     [begin, since.plus_nanos(ttl)].into_iter().find(|edge| !edge.is_reached(now))
 }

@@ -204,7 +204,7 @@ impl HeartbeatConfig {
         }
         if state.phase != Phase::Expected && self.is_too_far_ahead(state, now) {
             let twice = self.limit_nanos(state).saturating_mul(2);
-            return Some(state.until.saturating_sub(Duration::from_nanos(twice)));
+            return Some(back(state.until, twice));
         }
         Some(state.until).filter(|until| !until.is_reached(now))
     }
@@ -236,7 +236,7 @@ impl HeartbeatConfig {
         }
         let silence = old.silence(state, now);
         let mut new = state.clone();
-        if self.interval() == old.interval() {
+        if self.interval == old.interval {
             let rescale = |number: u64, times: u32| {
                 let (from, to) = (u32::from(old.shift), u32::from(self.shift));
                 let up = from.saturating_sub(to).saturating_mul(times);
@@ -327,7 +327,7 @@ impl HeartbeatConfig {
         let limit = self.limit_nanos(state);
         match limit.checked_sub(silence) {
             Some(left) => now.plus_nanos(left),
-            None => now.saturating_sub(Duration::from_nanos(silence.saturating_sub(limit))),
+            None => back(now, silence.saturating_sub(limit)),
         }
     }
 
@@ -341,6 +341,11 @@ impl HeartbeatConfig {
     const fn believed(&self, deviation: u32) -> u32 {
         if deviation > self.min_deviation { deviation } else { self.min_deviation }
     }
+}
+
+/// `nanos` before `instant`. A `Duration` would divide.
+const fn back(instant: Instant, nanos: u64) -> Instant {
+    Instant::from_nanos(instant.as_nanos().saturating_sub(nanos))
 }
 
 /// The square root, rounded down, bit by bit.
