@@ -65,6 +65,13 @@ impl<Name> Check<Name> {
         result.stamp(recorded.min(now));
     }
 
+    pub(super) fn reconfigure(&mut self, config: CheckConfig, now: Instant) {
+        self.settle(now);
+        let old = self.config.hysteresis;
+        self.hysteresis = config.hysteresis.inherit(old, &self.hysteresis);
+        self.config = config;
+    }
+
     pub(super) const fn begin_maintenance(&mut self) {
         self.is_in_maintenance = true;
     }

@@ -166,6 +166,16 @@ impl HeartbeatConfig {
         }
     }
 
+    /// Brings back what a step of the clock has left too far ahead: who was heard in the future was
+    /// heard now. Else it changes nothing. For whoever watches peers that may never be heard again;
+    /// call it when the clock may have been set, or before each look.
+    pub const fn reanchor(&self, state: &mut HeartbeatState, now: Instant) {
+        let is_ahead = state.until.nanos_since(now) > self.limit_nanos(state);
+        if !matches!(state.phase, Phase::Unknown) && is_ahead {
+            self.anchor(state, now);
+        }
+    }
+
     /// How the peer is. A look.
     #[must_use]
     pub const fn status(&self, state: &HeartbeatState, now: Instant) -> HeartbeatStatus {
