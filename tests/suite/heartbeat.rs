@@ -279,6 +279,9 @@ proptest! {
                 prop_assert!(next.unwrap() <= later);
                 prop_assert_eq!(peer.status(later), HeartbeatStatus::Suspected);
             }
+            let mut settled = peer.clone();
+            settled.reanchor(at(now));
+            prop_assert!(settled.next_deadline(at(now)).is_none_or(|next| next <= at(now).saturating_add(longest)));
             let mut heard = peer.clone();
             if heard.record(at(now)) != Beat::Stale && now < u64::MAX {
                 prop_assert_eq!(heard.status(at(now)), HeartbeatStatus::Alive);

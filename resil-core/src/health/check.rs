@@ -65,6 +65,13 @@ impl<Name> Check<Name> {
         result.stamp(recorded.min(now));
     }
 
+    pub(super) fn reconfigure(&mut self, config: CheckConfig, now: Instant) {
+        self.settle(now);
+        let old = self.config.hysteresis;
+        self.hysteresis = config.hysteresis.inherit(old, &self.hysteresis);
+        self.config = config;
+    }
+
     pub(super) const fn begin_maintenance(&mut self) {
         self.is_in_maintenance = true;
     }
@@ -157,6 +164,6 @@ fn within(since: Instant, ttl: u64, now: Instant) -> bool {
 
 /// The first instant after `now` at which [`within`] changes.
 fn edge(since: Instant, ttl: u64, now: Instant) -> Option<Instant> {
-    let begin = since.saturating_sub(Duration::from_nanos(ttl));
+    let begin = Instant::from_nanos(since.as_nanos().saturating_sub(ttl));
     [begin, since.plus_nanos(ttl)].into_iter().find(|edge| !edge.is_reached(now))
 }

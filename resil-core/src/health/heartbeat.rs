@@ -18,15 +18,18 @@
 //! - One heartbeat makes any peer alive, whatever was before.
 //! - The interval of an outage is not learned: a peer that was away for an hour is suspected as
 //!   quickly the next time.
-//! - After any history a silent peer is suspected within [`max_silence`](HeartbeatConfig::max_silence).
-//! - φ is Pekko's of the same mean and deviation, less than 1/16 + 1/1000 below and no more than
-//!   1/1000 above, up to 16; the instant of suspicion differs by less than 1/1000 of the deviation and
-//!   2 in a billion of `max_silence`.
+//! - After any history a silent peer is suspected within [`max_silence`](HeartbeatConfig::max_silence),
+//!   by a clock that does not step back.
+//! - φ is Pekko's of the same mean and deviation, up to 16: less than 1/16 + 1/1000 below it and no
+//!   more than 1/1000 above, where the deviation is at least 1/10,000 of `max_silence`. The instant of
+//!   suspicion differs by less than 1/1000 of the deviation and 3/10^8 of `max_silence`.
 //!
 //! # Time that misbehaves
 //!
 //! After a step back a heartbeat that is in the future counts as one from now if it is ahead by no
-//! more than one limit; further ahead it proves nothing, and the peer is unknown until its next one.
+//! more than one limit; further ahead it proves nothing, and the peer is unknown until its next one,
+//! or until [`reanchor`](HeartbeatConfig::reanchor) has it heard now: with that, a step delays a
+//! suspicion by one limit at most.
 //! When our own clock has jumped forward, as after a suspend, every peer is suspected until its next
 //! heartbeat; [`resume`](HeartbeatConfig::resume) gives them time for it.
 //!

@@ -129,6 +129,21 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         Ok(check.name)
     }
 
+    /// Gives a check other settings. Its status stays as long as its result counts by the new ones,
+    /// and what has been counted against it begins anew; a longer time to live revives nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownCheck`] when it is not registered any more.
+    pub fn reconfigure(
+        &mut self,
+        id: CheckId,
+        config: CheckConfig,
+        now: Instant,
+    ) -> Result<(), UnknownCheck> {
+        self.find_mut(id).map(|check| check.reconfigure(config, now))
+    }
+
     /// Stores what a check found at `now`, in place of its last result. Returns the status that the
     /// check had at `now` before, so that a change shows.
     ///

@@ -77,6 +77,10 @@ impl Subject for Heartbeat {
                 self.resume(now);
                 return self.status(now).to_string();
             }
+            ["reanchor"] => {
+                self.reanchor(now);
+                return self.status(now).to_string();
+            }
             ["reboot"] => {
                 let mut bytes = [0; HeartbeatConfig::LEN];
                 self.config().save(self.as_state(), now, &mut bytes).unwrap();

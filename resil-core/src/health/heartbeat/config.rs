@@ -34,7 +34,7 @@ pub(super) const MEAN_FRACTION: u32 = 16;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct HeartbeatConfig {
     /// Nanoseconds.
-    interval: u64,
+    pub(super) interval: u64,
     /// Nanoseconds.
     max_silence: u64,
     /// A unit of time is 2^shift ns: the finest in which `max_silence` has no more than 30 bits.

@@ -77,6 +77,11 @@ impl<C: Borrow<HeartbeatConfig>> Heartbeat<C> {
         self.config.borrow().resume(&mut self.state, now);
     }
 
+    /// Brings back what a step of the clock has left ahead: [`HeartbeatConfig::reanchor`].
+    pub fn reanchor(&mut self, now: Instant) {
+        self.config.borrow().reanchor(&mut self.state, now);
+    }
+
     /// How the peer is: [`HeartbeatConfig::status`].
     #[must_use]
     #[inline]

@@ -166,6 +166,16 @@ impl HeartbeatConfig {
         }
     }
 
+    /// Brings back what a step of the clock has left too far ahead: who was heard in the future was
+    /// heard now. Else it changes nothing. For whoever watches peers that may never be heard again;
+    /// call it when the clock may have been set, or before each look.
+    pub const fn reanchor(&self, state: &mut HeartbeatState, now: Instant) {
+        let is_ahead = state.until.nanos_since(now) > self.limit_nanos(state);
+        if !matches!(state.phase, Phase::Unknown) && is_ahead {
+            self.anchor(state, now);
+        }
+    }
+
     /// How the peer is. A look.
     #[must_use]
     pub const fn status(&self, state: &HeartbeatState, now: Instant) -> HeartbeatStatus {
@@ -204,7 +214,7 @@ impl HeartbeatConfig {
         }
         if state.phase != Phase::Expected && self.is_too_far_ahead(state, now) {
             let twice = self.limit_nanos(state).saturating_mul(2);
-            return Some(state.until.saturating_sub(Duration::from_nanos(twice)));
+            return Some(back(state.until, twice));
         }
         Some(state.until).filter(|until| !until.is_reached(now))
     }
@@ -236,7 +246,7 @@ impl HeartbeatConfig {
         }
         let silence = old.silence(state, now);
         let mut new = state.clone();
-        if self.interval() == old.interval() {
+        if self.interval == old.interval {
             let rescale = |number: u64, times: u32| {
                 let (from, to) = (u32::from(old.shift), u32::from(self.shift));
                 let up = from.saturating_sub(to).saturating_mul(times);
@@ -327,7 +337,7 @@ impl HeartbeatConfig {
         let limit = self.limit_nanos(state);
         match limit.checked_sub(silence) {
             Some(left) => now.plus_nanos(left),
-            None => now.saturating_sub(Duration::from_nanos(silence.saturating_sub(limit))),
+            None => back(now, silence.saturating_sub(limit)),
         }
     }
 
@@ -341,6 +351,11 @@ impl HeartbeatConfig {
     const fn believed(&self, deviation: u32) -> u32 {
         if deviation > self.min_deviation { deviation } else { self.min_deviation }
     }
+}
+
+/// `nanos` before `instant`. A `Duration` would divide.
+const fn back(instant: Instant, nanos: u64) -> Instant {
+    Instant::from_nanos(instant.as_nanos().saturating_sub(nanos))
 }
 
 /// The square root, rounded down, bit by bit.

@@ -99,6 +99,13 @@ fn a_clock_that_steps_back_delays_suspicion_by_one_limit_at_most_pitfall_65() {
         let next = peer.next_deadline(back).unwrap();
         assert!(back < next && next < at(1_096_000));
         assert_eq!(peer.status(next), HeartbeatStatus::Alive);
+        let mut dead = peer.clone();
+        dead.reanchor(back);
+        assert_eq!(dead.status(back), HeartbeatStatus::Alive);
+        let suspected = dead.next_deadline(back).unwrap();
+        assert_eq!(suspected.saturating_since(back).as_millis(), 4_522);
+        dead.reanchor(suspected);
+        assert_eq!(dead.status(suspected), HeartbeatStatus::Suspected, "it is not put off again");
         let mut peer = peer.clone();
         assert_eq!(peer.record(back), Beat::Reanchored);
         assert_eq!(peer.status(back), HeartbeatStatus::Alive);

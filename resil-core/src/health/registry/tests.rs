@@ -1,5 +1,6 @@
 use super::HealthStatus::{Degraded, Healthy, Unhealthy};
 use super::*;
+use crate::health::Criticality;
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -247,4 +248,29 @@ fn a_name_need_not_be_static() {
     let id = health.register("node-3".to_string(), TTL, at(0)).unwrap();
     assert_eq!(health.unregister(id).unwrap(), "node-3");
     assert!(health.is_empty());
+}
+
+#[test]
+fn other_settings_keep_the_status_and_revive_nothing() {
+    let (mut health, id) = one();
+    let config = |ttl, fall| {
+        CheckConfig::builder(Duration::from_secs(ttl))
+            .criticality(Criticality::Optional)
+            .fall(fall)
+            .build()
+            .unwrap()
+    };
+    health.record(id, ok(), at(101)).unwrap();
+    health.reconfigure(id, config(20, 2), at(102)).unwrap();
+    assert_eq!(health.check(id, at(120)), Ok(CheckStatus::Known(Healthy)));
+    health.record(id, HealthCheckResult::unhealthy("1"), at(120)).unwrap();
+    assert_eq!(health.overall(at(120)), Healthy);
+    health.record(id, HealthCheckResult::unhealthy("2"), at(121)).unwrap();
+    assert_eq!(health.overall(at(121)), Degraded, "it is optional");
+
+    assert_eq!(health.check(id, at(141)), Ok(CheckStatus::Unknown));
+    health.reconfigure(id, config(100, 1), at(141)).unwrap();
+    assert_eq!(health.check(id, at(141)), Ok(CheckStatus::Unknown));
+    health.unregister(id).unwrap();
+    assert_eq!(health.reconfigure(id, config(1, 1), at(141)), Err(UnknownCheck));
 }

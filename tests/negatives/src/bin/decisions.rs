@@ -15,7 +15,7 @@ use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
 };
 use resil_core::health::{
-    Boot, BootRecord, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat,
+    Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat,
     HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe, Quorum,
     Watchdog, WatchdogConfig,
 };
@@ -31,6 +31,7 @@ use resil_core::{ErrorCode, Instant, Outcome, Rejected, time, valid};
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
 const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
 const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
+const BROKER: CheckConfig = valid!(CheckConfig::builder(Duration::from_secs(30)).fall(3).build());
 const QUORUM: Quorum = valid!(Quorum::new(3, 2));
 const TASKS: WatchdogConfig<2> =
     valid!(WatchdogConfig::builder([Duration::from_secs(5), Duration::from_millis(100)]).build());
@@ -222,6 +223,7 @@ fn health() {
     black_box(registry.begin_maintenance(black_box(id)).is_ok());
     black_box(registry.end_maintenance(black_box(id), any_now()).is_ok());
     registry.set_node_maintenance(black_box(true));
+    black_box(registry.reconfigure(black_box(id), black_box(BROKER), any_now()).is_ok());
     black_box(registry.may_feed(any_now()).is_ok());
     black_box(black_box(LivenessGate::new()).may_feed(&registry, any_now()).is_ok());
     black_box(registry.unregister(black_box(id)).is_ok());
@@ -235,9 +237,10 @@ fn health() {
 fn heartbeat(config: &HeartbeatConfig) {
     let mut peer = Heartbeat::from_parts(*config, black_box(HeartbeatState::new()));
     peer.expect(any_now());
-    black_box(peer.record(any_now()));
-    black_box(peer.record_numbered(black_box(0), any_now()));
+    let _ = black_box(peer.record(any_now()));
+    let _ = black_box(peer.record_numbered(black_box(0), any_now()));
     peer.resume(any_now());
+    peer.reanchor(any_now());
     black_box(peer.status(any_now()));
     black_box(peer.phi(any_now()));
     black_box(peer.next_deadline(any_now()));
