@@ -1,6 +1,5 @@
 //! What an attempt has to pass, and what it leaves behind.
 
-use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Recorded};
 use crate::outcome::{FailureClass, Outcome, Rejected};
 use crate::rate_limit::Limit;
 use crate::time::Instant;
@@ -276,36 +275,6 @@ impl<B: Budget> Budget for &mut B {
 
     fn refund(&mut self, charge: B::Charge, now: Instant) {
         (**self).refund(charge, now);
-    }
-}
-
-impl Gate for Bound<'_, CircuitBreakerConfig, CircuitBreakerState> {
-    type Permit = crate::circuit_breaker::Permit;
-    type Report = Recorded;
-
-    #[inline]
-    fn try_acquire(
-        &mut self,
-        _: &Request,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Result<Self::Permit, Rejected> {
-        self.policy.try_acquire(self.state, entropy, now)
-    }
-
-    #[inline]
-    fn settle(
-        &mut self,
-        permit: Self::Permit,
-        end: End,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Recorded {
-        let outcome = match end {
-            End::Attempted(outcome) => outcome,
-            End::Unused => Outcome::Ignored,
-        };
-        self.policy.record(self.state, permit, outcome, entropy, now)
     }
 }
 
