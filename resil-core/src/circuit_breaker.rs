@@ -107,15 +107,22 @@
 //! out the open time on the retry's [curve](crate::backoff): a shift, or where the multiplier is no
 //! power of two at most 24 multiplications.
 
+mod builder;
 mod config;
 mod decide;
+mod gate;
 mod machine;
 mod open_time;
 mod permit;
 mod persist;
+mod reconfigure;
+mod rules;
 mod state;
+pub mod window;
 
-pub use config::{CircuitBreakerConfig, CircuitBreakerConfigBuilder};
+pub use builder::CircuitBreakerConfigBuilder;
+pub use config::CircuitBreakerConfig;
 pub use machine::CircuitBreaker;
 pub use permit::{Permit, Recorded};
 pub use state::{CircuitBreakerState, State, Transition};
+pub use window::{Consecutive, CountWindow, Counts, TimeWindow, Window};

@@ -143,6 +143,42 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         if index >= K { index.saturating_sub(K) } else { index }
     }
 
+    /// The sub-windows, the oldest first.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = [u32; C]> + '_ {
+        (1..=K).map(|step| self.nth_oldest(step))
+    }
+
+    /// Bytes in a snapshot.
+    pub(crate) const PAYLOAD: usize = K.saturating_mul(C).saturating_mul(4).saturating_add(8);
+
+    /// Writes what is in the window at `now`.
+    pub(crate) fn write(&self, width: u64, now: Instant, to: &mut Writer<'_>) {
+        let mut tally = self.clone();
+        tally.advance(width, now);
+        to.remaining(tally.since.plus_nanos(width), now);
+        tally.rows().flatten().for_each(|count| to.u32(count));
+    }
+
+    /// Reads it back. Where the clock began again less than a sub-window ago, the present
+    /// sub-window counts from there, and so lasts up to a width longer.
+    pub(crate) fn read(
+        width: u64,
+        from: &mut Reader<'_>,
+        now: Instant,
+    ) -> Result<Self, SnapshotError> {
+        let ahead = width.saturating_mul(K as u64) / 2;
+        let ends = from.remaining(width.saturating_add(ahead), now)?;
+        let since = Instant::from_nanos(ends.nanos_since(Instant::from_nanos(width)));
+        let mut tally = Self { since, present: K.saturating_sub(1) as u8, ..Self::EMPTY };
+        for row in &mut tally.ring {
+            for (count, total) in row.iter_mut().zip(&mut tally.totals) {
+                *count = from.u32()?;
+                *total = total.checked_add(*count).ok_or(SnapshotError::Invalid)?;
+            }
+        }
+        Ok(tally)
+    }
+
     /// Begins the next sub-window over the oldest.
     fn next(&mut self) {
         self.present = self.present.saturating_add(1);

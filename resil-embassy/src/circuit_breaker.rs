@@ -206,6 +206,12 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
         self.log(self.apply(CircuitBreakerConfig::disable));
     }
 
+    /// Lets every call pass and counts it, and only says what would have opened the breaker
+    /// ([`Recorded::Detected`]), until [`reset`](Self::reset).
+    pub fn metrics_only(&self) {
+        self.log(self.apply(CircuitBreakerConfig::metrics_only));
+    }
+
     fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {
         let entropy = self.entropy;
         let recorded =

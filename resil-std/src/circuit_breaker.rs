@@ -234,6 +234,12 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
         self.decide(|machine, now| ((), machine.disable(now)));
     }
 
+    /// Lets every call pass and counts it, and only says what would have opened the breaker
+    /// ([`Recorded::Detected`]), until [`reset`](Self::reset).
+    pub fn metrics_only(&self) {
+        self.decide(|machine, now| ((), machine.metrics_only(now)));
+    }
+
     /// [`try_acquire`](Self::try_acquire), with an error that says which breaker it was.
     fn enter<E>(&self) -> Result<Guard<C, T>, ResilienceError<E>> {
         let named = |refused| ResilienceError::from(refused).with_detail("breaker", self.name());
@@ -279,7 +285,8 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
             State::Open | State::ForcedOpen => {
                 tracing::warn!(target: TARGET, breaker, from, to = name, "transition");
             }
-            State::Closed | State::HalfOpen | State::Disabled => {
+            // Closed, half-open, and whatever else lets calls pass.
+            _ => {
                 tracing::info!(target: TARGET, breaker, from, to = name, "transition");
             }
         }
@@ -455,6 +462,11 @@ mod tests {
             breaker.try_acquire().unwrap().failure(FailureClass::Transient);
         }
         assert_eq!(breaker.state(), State::Disabled);
+        breaker.metrics_only();
+        let recorded =
+            [(); 2].map(|()| breaker.try_acquire().unwrap().failure(FailureClass::Transient));
+        assert!(matches!(recorded[1], Recorded::Detected(_)), "{recorded:?}");
+        assert_eq!(breaker.state(), State::MetricsOnly);
         breaker.reset();
         assert_eq!(breaker.state(), State::Closed);
     }

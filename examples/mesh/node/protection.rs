@@ -170,9 +170,10 @@ impl Guard {
     /// call makes it real.
     fn note(&self, state: State) {
         let to = match state {
-            State::Closed | State::Disabled => BreakerState::Closed,
             State::HalfOpen => BreakerState::HalfOpen,
             State::Open | State::ForcedOpen => BreakerState::Open,
+            // Closed, and whatever else lets calls pass.
+            _ => BreakerState::Closed,
         };
         if self.seen.replace(to) != to {
             self.journal.breaker(BreakerMoved { peer: self.peer, to, at: now().as_nanos() });

@@ -1,8 +1,7 @@
 //! Policies and states that are kept apart, as gates.
 
 use super::gate::{End, Gate, Request};
-use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Recorded};
-use crate::outcome::{Outcome, Rejected};
+use crate::outcome::Rejected;
 use crate::rate_limit::Limit;
 use crate::time::Instant;
 
@@ -19,36 +18,6 @@ impl<'a, P, S> Bound<'a, P, S> {
     /// `policy`, deciding about `state`.
     pub const fn new(policy: &'a P, state: &'a mut S) -> Self {
         Self { policy, state }
-    }
-}
-
-impl Gate for Bound<'_, CircuitBreakerConfig, CircuitBreakerState> {
-    type Permit = crate::circuit_breaker::Permit;
-    type Report = Recorded;
-
-    #[inline]
-    fn try_acquire(
-        &mut self,
-        _: &Request,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Result<Self::Permit, Rejected> {
-        self.policy.try_acquire(self.state, entropy, now)
-    }
-
-    #[inline]
-    fn settle(
-        &mut self,
-        permit: Self::Permit,
-        end: End,
-        entropy: &mut impl FnMut() -> u32,
-        now: Instant,
-    ) -> Recorded {
-        let outcome = match end {
-            End::Attempted(outcome) => outcome,
-            End::Unused => Outcome::Ignored,
-        };
-        self.policy.record(self.state, permit, outcome, entropy, now)
     }
 }
 

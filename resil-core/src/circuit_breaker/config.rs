@@ -1,22 +1,16 @@
 //! The policy of a breaker: when it opens, for how long, and what closes it.
 
+use super::builder::CircuitBreakerConfigBuilder;
 use super::open_time::OpenTime;
-use crate::backoff::{Backoff, Jitter, Ratio};
-use crate::config::ConfigError;
-use crate::time::{SECOND, saturating_nanos};
+use super::window::Consecutive;
 use core::time::Duration;
-
-/// The most probes that may be out: three times as many abandoned ones are counted in a byte.
-const MAX_PROBES: u8 = 85;
-
-/// The longest duration a setting may have: 146 years, so that sums of two stay inside a `u64`.
-const LONGEST: u64 = 1 << 62;
 
 /// When a breaker opens, for how long, and what closes it again.
 ///
 /// A constant that any number of breakers share. Settings that do not hold are an error from
 /// [`build`](CircuitBreakerConfigBuilder::build), or with [`valid!`](crate::valid) a failure to
-/// compile:
+/// compile. `W` is what a closed breaker measures besides failures in a row, by default
+/// nothing; see [`window`](super::window).
 ///
 /// ```
 /// use core::time::Duration;
@@ -34,13 +28,23 @@ const LONGEST: u64 = 1 << 62;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct CircuitBreakerConfig {
+pub struct CircuitBreakerConfig<W = Consecutive> {
+    pub(super) rules: Rules,
+    pub(super) window: W,
+}
+
+/// All of a policy but its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Rules {
     pub(super) open_time: OpenTime,
     pub(super) lease: u64,
     pub(super) abandon_counts_after: Option<u64>,
     pub(super) failure_threshold: u16,
     pub(super) success_threshold: u16,
     pub(super) probes: u8,
+    /// Failures of probes that one half-open period survives.
+    pub(super) tolerated: u8,
 }
 
 impl CircuitBreakerConfig {
@@ -51,47 +55,61 @@ impl CircuitBreakerConfig {
     pub const fn builder() -> CircuitBreakerConfigBuilder {
         CircuitBreakerConfigBuilder::new()
     }
+}
+
+impl<W> CircuitBreakerConfig<W> {
+    /// What a closed breaker measures besides failures in a row.
+    #[must_use]
+    pub const fn window(&self) -> &W {
+        &self.window
+    }
 
     /// Failures in a row that open a closed breaker.
     #[must_use]
     pub const fn failure_threshold(&self) -> u16 {
-        self.failure_threshold
+        self.rules.failure_threshold
     }
 
     /// Successes that close a half-open breaker.
     #[must_use]
     pub const fn success_threshold(&self) -> u16 {
-        self.success_threshold
+        self.rules.success_threshold
+    }
+
+    /// Failures of probes that a half-open breaker puts up with; one more opens it again.
+    #[must_use]
+    pub const fn tolerated_failures(&self) -> u8 {
+        self.rules.tolerated
     }
 
     /// How long the first opening lasts.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
-        Duration::from_nanos(self.open_time.first())
+        Duration::from_nanos(self.rules.open_time.first())
     }
 
     /// How long no opening outlasts.
     #[must_use]
     pub const fn max_timeout(&self) -> Duration {
-        self.open_time.max()
+        self.rules.open_time.max()
     }
 
     /// Probes that may be out at the same time.
     #[must_use]
     pub const fn probes(&self) -> u8 {
-        self.probes
+        self.rules.probes
     }
 
     /// How long a half-open breaker waits for its probes after the last one left.
     #[must_use]
     pub const fn lease(&self) -> Duration {
-        Duration::from_nanos(self.lease)
+        Duration::from_nanos(self.rules.lease)
     }
 
     /// How long an abandoned call must have run to count as a failure; `None`: it never does.
     #[must_use]
     pub const fn abandon_counts_after(&self) -> Option<Duration> {
-        match self.abandon_counts_after {
+        match self.rules.abandon_counts_after {
             Some(nanos) => Some(Duration::from_nanos(nanos)),
             None => None,
         }
@@ -101,311 +119,5 @@ impl CircuitBreakerConfig {
 impl Default for CircuitBreakerConfig {
     fn default() -> Self {
         Self::DEFAULT
-    }
-}
-
-/// Builds a [`CircuitBreakerConfig`]; each method says what its default is and why.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "nothing is checked until `build`"]
-pub struct CircuitBreakerConfigBuilder {
-    failure_threshold: u16,
-    success_threshold: u16,
-    probes: u8,
-    timeout: u64,
-    multiplier: Ratio,
-    max_timeout: Option<u64>,
-    jitter: Jitter,
-    lease: Option<u64>,
-    attempt_timeout: Option<u64>,
-    abandon_counts_after: Abandonment,
-}
-
-/// What an abandoned call that ran for long means while closed.
-#[derive(Clone, Copy, Debug)]
-enum Abandonment {
-    HalfTheTimeout,
-    After(u64),
-    NeverCounts,
-}
-
-impl CircuitBreakerConfigBuilder {
-    const fn new() -> Self {
-        Self {
-            failure_threshold: 5,
-            success_threshold: 1,
-            probes: 1,
-            timeout: 60 * SECOND,
-            multiplier: Ratio::ONE,
-            max_timeout: None,
-            jitter: Jitter::None,
-            lease: None,
-            attempt_timeout: None,
-            abandon_counts_after: Abandonment::HalfTheTimeout,
-        }
-    }
-
-    /// Failures in a row that open the breaker, 1 to 65,535. Default: 5, the seed's.
-    pub const fn failure_threshold(mut self, failures: u16) -> Self {
-        self.failure_threshold = failures;
-        self
-    }
-
-    /// Successes that close a half-open breaker, 1 to 65,535. Default: 1, the seed's.
-    pub const fn success_threshold(mut self, successes: u16) -> Self {
-        self.success_threshold = successes;
-        self
-    }
-
-    /// How long the breaker stays open before it lets a probe through. Default: 60 s, the seed's.
-    pub const fn timeout(mut self, open_time: Duration) -> Self {
-        self.timeout = saturating_nanos(open_time);
-        self
-    }
-
-    /// By how much each opening lasts longer than the one before, up to
-    /// [`max_timeout`](Self::max_timeout): 1, or 1.01 to 64. The open time is back at
-    /// [`timeout`](Self::timeout) once the breaker has been closed for one present open time without
-    /// a counted failure. Default: 1, the seed's constant.
-    pub const fn multiplier(mut self, multiplier: Ratio) -> Self {
-        self.multiplier = multiplier;
-        self
-    }
-
-    /// The longest open time, jitter included; no shorter than [`timeout`](Self::timeout). Default:
-    /// ten times `timeout`, as Envoy's outlier ejection has it (30 s, at most 300 s).
-    pub const fn max_timeout(mut self, longest: Duration) -> Self {
-        self.max_timeout = Some(saturating_nanos(longest));
-        self
-    }
-
-    /// How open times are spread, so that peers which saw one outage do not probe in step:
-    /// [`None`](Jitter::None), [`Equal`](Jitter::Equal) or [`Quarter`](Jitter::Quarter). The others
-    /// could leave no open time at all, or need to know the one before. Default: `None`, the seed's.
-    pub const fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
-    }
-
-    /// Probes that may be out at the same time while half-open, 1 to 85. Default: 1, because one
-    /// call is enough to find out and each further one is one more that may hang.
-    pub const fn probes(mut self, probes: u8) -> Self {
-        self.probes = probes;
-        self
-    }
-
-    /// How long a half-open breaker waits for its probes, counted from when the last one left. After
-    /// that they count as lost and the breaker opens again. Default: the longest of
-    /// [`timeout`](Self::timeout) and twice [`attempt_timeout`](Self::attempt_timeout), or of
-    /// `timeout` and 60 s where that is not given: long enough for any call that is still alive.
-    pub const fn lease(mut self, lease: Duration) -> Self {
-        self.lease = Some(saturating_nanos(lease));
-        self
-    }
-
-    /// How long one call may take, where something ends it. Only the default of
-    /// [`lease`](Self::lease) depends on it; the breaker itself ends no call. Default: not known.
-    pub const fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = Some(saturating_nanos(timeout));
-        self
-    }
-
-    /// How long an abandoned call must have run to count as a failure while the breaker is closed,
-    /// so that a peer that hangs behind someone else's timeout still opens it; `None`: it never
-    /// does. Default: half of [`timeout`](Self::timeout), longer than a caller waits who merely lost
-    /// interest.
-    pub const fn abandon_counts_after(mut self, ran_for: Option<Duration>) -> Self {
-        self.abandon_counts_after = match ran_for {
-            Some(ran_for) => Abandonment::After(saturating_nanos(ran_for)),
-            None => Abandonment::NeverCounts,
-        };
-        self
-    }
-
-    /// The policy.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the setting: a threshold, `probes` or a duration of zero, more than 85
-    /// probes, a duration above 2^62 ns (146 years), a `multiplier` that is neither 1 nor 1.01 to 64,
-    /// a `max_timeout` below `timeout` or not reached by `multiplier` within 255 openings, a `jitter` that is none of the three, or a `lease` that an
-    /// attempt may outlive.
-    pub const fn build(self) -> Result<CircuitBreakerConfig, ConfigError> {
-        if self.failure_threshold == 0 {
-            return Err(ConfigError::new(
-                "failure_threshold",
-                "failure_threshold must be at least 1",
-            ));
-        }
-        if self.success_threshold == 0 {
-            return Err(ConfigError::new(
-                "success_threshold",
-                "success_threshold must be at least 1",
-            ));
-        }
-        if self.probes == 0 || self.probes > MAX_PROBES {
-            return Err(ConfigError::new("probes", "probes must be 1 to 85"));
-        }
-        let open_time = match self.checked_open_time() {
-            Ok(open_time) => open_time,
-            Err(error) => return Err(error),
-        };
-        let lease = match self.checked_lease() {
-            Ok(lease) => lease,
-            Err(error) => return Err(error),
-        };
-        Ok(CircuitBreakerConfig {
-            open_time,
-            lease,
-            abandon_counts_after: match self.abandon_counts_after {
-                Abandonment::HalfTheTimeout => Some(self.timeout / 2),
-                Abandonment::After(nanos) => Some(nanos),
-                Abandonment::NeverCounts => None,
-            },
-            failure_threshold: self.failure_threshold,
-            success_threshold: self.success_threshold,
-            probes: self.probes,
-        })
-    }
-
-    const fn checked_open_time(&self) -> Result<OpenTime, ConfigError> {
-        if self.timeout == 0 || self.timeout > LONGEST {
-            return Err(ConfigError::new("timeout", "timeout must be 1 ns to 2^62 ns (146 years)"));
-        }
-        let max = match self.max_timeout {
-            Some(max) if max < self.timeout || max > LONGEST => {
-                return Err(ConfigError::new(
-                    "max_timeout",
-                    "max_timeout must be at least timeout and at most 2^62 ns (146 years)",
-                ));
-            }
-            Some(max) => max,
-            None => self.timeout.saturating_mul(10),
-        };
-        if !matches!(self.jitter, Jitter::None | Jitter::Equal | Jitter::Quarter) {
-            return Err(ConfigError::new("jitter", "jitter must be none, equal or quarter"));
-        }
-        let curve = Backoff::builder()
-            .initial_delay(Duration::from_nanos(self.timeout))
-            .max_delay(Duration::from_nanos(max))
-            .exponential_base(self.multiplier)
-            .jitter(self.jitter)
-            .build();
-        match curve {
-            Ok(curve) => match OpenTime::new(curve) {
-                time if time.counts_to_the_longest() => Ok(time),
-                _ => Err(ConfigError::new(
-                    "max_timeout",
-                    "max_timeout must be reached by the multiplier within 255 openings in a row",
-                )),
-            },
-            // The other settings of the curve are checked above.
-            Err(_) => Err(ConfigError::new("multiplier", "multiplier must be 1, or 1.01 to 64")),
-        }
-    }
-
-    const fn checked_lease(&self) -> Result<u64, ConfigError> {
-        let known = match self.attempt_timeout {
-            Some(nanos) if nanos == 0 || nanos > LONGEST => {
-                return Err(ConfigError::new(
-                    "attempt_timeout",
-                    "attempt_timeout must be 1 ns to 2^62 ns (146 years)",
-                ));
-            }
-            Some(nanos) => nanos.saturating_mul(2),
-            None => 60 * SECOND,
-        };
-        match (self.lease, self.attempt_timeout) {
-            (None, _) if known > self.timeout => Ok(known),
-            (None, _) => Ok(self.timeout),
-            (Some(lease), _) if lease == 0 || lease > LONGEST => {
-                Err(ConfigError::new("lease", "lease must be 1 ns to 2^62 ns (146 years)"))
-            }
-            (Some(lease), Some(attempt)) if lease <= attempt => {
-                Err(ConfigError::new("lease", "lease must be longer than attempt_timeout"))
-            }
-            (Some(lease), _) => Ok(lease),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECONDS_60: Duration = Duration::from_secs(60);
-
-    #[test]
-    fn the_defaults_are_the_seeds() {
-        let config = CircuitBreakerConfig::DEFAULT;
-        assert_eq!((config.failure_threshold(), config.success_threshold()), (5, 1));
-        assert_eq!((config.timeout(), config.probes()), (SECONDS_60, 1));
-        assert_eq!((config.lease(), config.max_timeout()), (SECONDS_60, 10 * SECONDS_60));
-        assert!(!config.open_time.escalates());
-        assert_eq!(config.abandon_counts_after(), Some(Duration::from_secs(30)));
-    }
-
-    #[test]
-    fn what_does_not_hold_is_refused_by_name() {
-        let new = CircuitBreakerConfig::builder;
-        let (zero, long) = (Duration::ZERO, Duration::from_nanos(LONGEST + 1));
-        for (builder, setting) in [
-            (new().failure_threshold(0), "failure_threshold"),
-            (new().success_threshold(0), "success_threshold"),
-            (new().probes(0), "probes"),
-            (new().probes(86), "probes"),
-            (new().timeout(zero), "timeout"),
-            (new().timeout(long), "timeout"),
-            (new().timeout(Duration::MAX), "timeout"),
-            (new().multiplier(Ratio::new(1, 0)), "multiplier"),
-            (new().multiplier(Ratio::new(1, 2)), "multiplier"),
-            (new().multiplier(Ratio::new(65, 1)), "multiplier"),
-            (new().max_timeout(Duration::from_nanos(60 * SECOND - 1)), "max_timeout"),
-            (new().max_timeout(long), "max_timeout"),
-            // Openings are counted in a byte, and 1.01^254 is 12.5.
-            (new().multiplier(Ratio::new(101, 100)).max_timeout(13 * SECONDS_60), "max_timeout"),
-            (new().jitter(Jitter::Full), "jitter"),
-            (new().jitter(Jitter::Decorrelated), "jitter"),
-            (new().attempt_timeout(zero), "attempt_timeout"),
-            (new().attempt_timeout(long), "attempt_timeout"),
-            (new().lease(zero), "lease"),
-            (new().lease(long), "lease"),
-            (new().attempt_timeout(SECONDS_60).lease(SECONDS_60), "lease"),
-        ] {
-            let error = builder.build().unwrap_err();
-            assert_eq!(error.setting(), setting);
-            assert!(error.message().starts_with(setting), "{error}");
-        }
-    }
-
-    #[test]
-    fn the_limits_themselves_are_valid() {
-        let longest = Duration::from_nanos(LONGEST);
-        let config = CircuitBreakerConfig::builder()
-            .failure_threshold(u16::MAX)
-            .success_threshold(u16::MAX)
-            .probes(MAX_PROBES)
-            .timeout(longest)
-            .max_timeout(longest)
-            .multiplier(Ratio::new(64, 1))
-            .attempt_timeout(longest)
-            .build()
-            .unwrap();
-        assert_eq!(config.lease(), 2 * longest);
-        assert!(CircuitBreakerConfig::builder().timeout(Duration::from_nanos(1)).build().is_ok());
-        let slowly = CircuitBreakerConfig::builder().multiplier(Ratio::new(101, 100));
-        assert!(slowly.build().is_ok(), "ten times the timeout is reached at the 233rd opening");
-    }
-
-    #[test]
-    fn the_lease_outlives_every_known_attempt() {
-        let lease =
-            |builder: CircuitBreakerConfigBuilder| builder.build().unwrap().lease().as_secs();
-        let new = CircuitBreakerConfig::builder;
-        let seconds = Duration::from_secs;
-        assert_eq!(lease(new().timeout(seconds(5))), 60, "attempt timeout not known");
-        assert_eq!(lease(new().timeout(seconds(90))), 90);
-        assert_eq!(lease(new().timeout(seconds(5)).attempt_timeout(seconds(2))), 5);
-        assert_eq!(lease(new().timeout(seconds(5)).attempt_timeout(seconds(20))), 40);
-        assert_eq!(lease(new().lease(seconds(7))), 7, "configured");
     }
 }

@@ -3,6 +3,7 @@
 use super::config::CircuitBreakerConfig;
 use super::permit::{Permit, Recorded};
 use super::state::{CircuitBreakerState, State, Transition};
+use super::window::{Consecutive, Counts, Window};
 use crate::entropy::Entropy;
 use crate::outcome::{Outcome, Rejected, RetryAt};
 use crate::time::Instant;
@@ -12,7 +13,7 @@ use core::borrow::Borrow;
 ///
 /// Every method is the policy's method of the same name, applied to the state inside; see
 /// [`CircuitBreakerConfig`] for what each promises. `C` is the policy, or anything that lends one,
-/// such as `&'static CircuitBreakerConfig`.
+/// such as `&'static CircuitBreakerConfig`; `W` is the policy's [window](super::window).
 ///
 /// ```
 /// use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, State};
@@ -29,14 +30,13 @@ use core::borrow::Borrow;
 /// assert_eq!(breaker.state(now), State::Open);
 /// # Ok::<(), resil_core::Rejected>(())
 /// ```
-#[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct CircuitBreaker<C = CircuitBreakerConfig> {
+#[derive(Clone, Debug)]
+pub struct CircuitBreaker<C = CircuitBreakerConfig, W: Window = Consecutive> {
     config: C,
-    state: CircuitBreakerState,
+    state: CircuitBreakerState<W::Stats>,
 }
 
-impl<C> CircuitBreaker<C> {
+impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> CircuitBreaker<C, W> {
     /// A closed breaker.
     #[must_use]
     pub const fn new(config: C) -> Self {
@@ -45,21 +45,18 @@ impl<C> CircuitBreaker<C> {
 
     /// A breaker that goes on from `state`.
     #[must_use]
-    pub const fn from_parts(config: C, state: CircuitBreakerState) -> Self {
+    pub const fn from_parts(config: C, state: CircuitBreakerState<W::Stats>) -> Self {
         Self { config, state }
     }
 
     /// What it remembers; `Clone` it for a snapshot.
     #[must_use]
-    pub const fn as_state(&self) -> &CircuitBreakerState {
+    pub const fn as_state(&self) -> &CircuitBreakerState<W::Stats> {
         &self.state
     }
-}
-
-impl<C: Borrow<CircuitBreakerConfig>> CircuitBreaker<C> {
     /// The policy.
     #[must_use]
-    pub fn config(&self) -> &CircuitBreakerConfig {
+    pub fn config(&self) -> &CircuitBreakerConfig<W> {
         self.config.borrow()
     }
 
@@ -125,6 +122,12 @@ impl<C: Borrow<CircuitBreakerConfig>> CircuitBreaker<C> {
         self.config.borrow().failures(&self.state)
     }
 
+    /// What is in the window: [`CircuitBreakerConfig::counts`].
+    #[must_use]
+    pub fn counts(&self, now: Instant) -> Counts {
+        self.config.borrow().counts(&self.state, now)
+    }
+
     /// Probes that are out: [`CircuitBreakerConfig::probes_in_flight`].
     #[must_use]
     pub fn probes_in_flight(&self, now: Instant) -> u8 {
@@ -147,8 +150,33 @@ impl<C: Borrow<CircuitBreakerConfig>> CircuitBreaker<C> {
         self.config.borrow().disable(&mut self.state, now)
     }
 
+    /// Admits and counts every call, and only says what would have opened the breaker:
+    /// [`CircuitBreakerConfig::metrics_only`].
+    pub fn metrics_only(&mut self, now: Instant) -> Option<Transition> {
+        self.config.borrow().metrics_only(&mut self.state, now)
+    }
+
     /// Closes the breaker and forgets everything: [`CircuitBreakerConfig::reset`].
     pub fn reset(&mut self, now: Instant) -> Option<Transition> {
         self.config.borrow().reset(&mut self.state, now)
+    }
+
+    /// Goes on under another policy: [`CircuitBreakerConfig::inherit`].
+    pub fn reconfigure(&mut self, config: C, now: Instant) {
+        self.state = config.borrow().inherit(self.config.borrow(), &self.state, now);
+        self.config = config;
+    }
+}
+
+impl<C: Borrow<CircuitBreakerConfig<W>> + Default, W: Window> Default for CircuitBreaker<C, W> {
+    fn default() -> Self {
+        Self::new(C::default())
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<C: defmt::Format, W: Window> defmt::Format for CircuitBreaker<C, W> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "CircuitBreaker {{ config: {}, state: {} }}", self.config, self.state);
     }
 }

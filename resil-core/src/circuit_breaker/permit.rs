@@ -38,6 +38,7 @@ impl Permit {
 }
 
 /// What telling a permit back changed.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Recorded {
@@ -45,8 +46,13 @@ pub enum Recorded {
     Counted,
     /// The outcome was counted and the state changed.
     Transition(Transition),
-    /// The permit is back and no counter of successes or failures moved: the outcome was ignored or
-    /// abandoned, or the breaker is disabled.
+    /// The outcome was counted and would have changed the state, but the breaker is set to
+    /// [`MetricsOnly`](super::State::MetricsOnly): this is the transition that did not happen. The
+    /// counts start again.
+    Detected(Transition),
+    /// The permit is back and no counter of successes or failures moved: the outcome was ignored,
+    /// abandoned or a [local](crate::outcome::FailureClass::Local) failure, or the breaker is
+    /// disabled.
     Released,
     /// The permit is from before the last transition, or its lease has ended: nothing changed.
     Stale,
@@ -59,7 +65,14 @@ impl Recorded {
     pub const fn transition(self) -> Option<Transition> {
         match self {
             Self::Transition(transition) => Some(transition),
-            Self::Counted | Self::Released | Self::Stale => None,
+            Self::Counted | Self::Detected(_) | Self::Released | Self::Stale => None,
+        }
+    }
+
+    pub(super) const fn counted(transition: Option<Transition>) -> Self {
+        match transition {
+            Some(transition) => Self::Transition(transition),
+            None => Self::Counted,
         }
     }
 }

@@ -2,37 +2,38 @@
 
 use super::config::CircuitBreakerConfig;
 use super::state::{CircuitBreakerState, Phase};
+use super::window::Window;
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
 
-/// 18 bytes. Probes that were out are lost: their slots are free again.
-impl Persist for CircuitBreakerConfig {
-    type State = CircuitBreakerState;
+/// 18 bytes, and what is in the window. Probes that were out are lost: their slots are free again.
+impl<W: Window> Persist for CircuitBreakerConfig<W> {
+    type State = CircuitBreakerState<W::Stats>;
 
     const KIND: u8 = kind::CIRCUIT_BREAKER;
     const VERSION: u8 = 1;
-    const PAYLOAD: usize = 14;
+    const PAYLOAD: usize = W::PAYLOAD.saturating_add(14);
 
-    fn write(&self, state: &CircuitBreakerState, now: Instant, to: &mut Writer<'_>) {
-        to.u8(state.phase.number());
-        to.u8(state.openings);
-        to.u16(state.count);
-        to.u16(state.epoch);
-        to.remaining(state.until.min(now.plus_nanos(self.horizon(state))), now);
+    fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
+        let core = &state.core;
+        to.u8(core.phase.number());
+        to.u8(core.openings);
+        to.u16(core.count);
+        to.u16(core.epoch);
+        to.remaining(core.until.min(now.plus_nanos(self.rules.horizon(core))), now);
+        self.window.write(&state.stats, now, to);
     }
 
-    fn read(
-        &self,
-        from: &mut Reader<'_>,
-        now: Instant,
-    ) -> Result<CircuitBreakerState, SnapshotError> {
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
         let mut state = CircuitBreakerState::new();
-        state.phase = Phase::from_number(from.u8()?).ok_or(SnapshotError::Invalid)?;
-        state.openings = from.u8()?;
-        state.count = from.u16()?;
+        let core = &mut state.core;
+        core.phase = Phase::from_number(from.u8()?).ok_or(SnapshotError::Invalid)?;
+        core.openings = from.u8()?;
+        core.count = from.u16()?;
         // Permits from before the reboot, if any came through it, are stale.
-        state.epoch = from.u16()?.wrapping_add(1);
-        state.until = from.remaining(self.horizon(&state), now)?;
+        core.epoch = from.u16()?.wrapping_add(1);
+        core.until = from.remaining(self.rules.horizon(core), now)?;
+        state.stats = self.window.read(from, now)?;
         Ok(state)
     }
 }

@@ -1,14 +1,16 @@
 //! What a breaker remembers, and how it changes from one state to the next.
 
+use super::window::Statistics;
 use crate::health::HealthStatus;
 use crate::time::Instant;
 use core::fmt;
 
 /// What callers see of a breaker.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum State {
-    /// Calls pass; failures in a row are counted.
+    /// Calls pass; failures in a row, and what the window measures, are counted.
     Closed,
     /// Calls are refused until the open time is over.
     Open,
@@ -18,10 +20,14 @@ pub enum State {
     ForcedOpen,
     /// Calls pass and nothing is counted until someone resets the breaker.
     Disabled,
+    /// Calls pass and are counted, and what would have opened the breaker is only
+    /// [said](super::Recorded::Detected), until someone resets it.
+    MetricsOnly,
 }
 
 impl State {
-    /// The name as logs have it: `CLOSED`, `OPEN`, `HALF_OPEN`, `FORCED_OPEN`, `DISABLED`.
+    /// The name as logs have it: `CLOSED`, `OPEN`, `HALF_OPEN`, `FORCED_OPEN`, `DISABLED`,
+    /// `METRICS_ONLY`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -30,6 +36,7 @@ impl State {
             Self::HalfOpen => "HALF_OPEN",
             Self::ForcedOpen => "FORCED_OPEN",
             Self::Disabled => "DISABLED",
+            Self::MetricsOnly => "METRICS_ONLY",
         }
     }
 
@@ -46,7 +53,7 @@ impl State {
     #[must_use]
     pub const fn health(self) -> HealthStatus {
         match self {
-            Self::Closed | Self::Disabled => HealthStatus::Healthy,
+            Self::Closed | Self::Disabled | Self::MetricsOnly => HealthStatus::Healthy,
             Self::Open | Self::HalfOpen | Self::ForcedOpen => HealthStatus::Degraded,
         }
     }
@@ -85,16 +92,18 @@ pub(super) enum Phase {
     HalfOpen,
     ForcedOpen,
     Disabled,
+    MetricsOnly,
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Closed,
         Self::Settling,
         Self::Open,
         Self::HalfOpen,
         Self::ForcedOpen,
         Self::Disabled,
+        Self::MetricsOnly,
     ];
 
     /// Its number in a snapshot; it never changes.
@@ -114,16 +123,19 @@ impl Phase {
             Self::HalfOpen => State::HalfOpen,
             Self::ForcedOpen => State::ForcedOpen,
             Self::Disabled => State::Disabled,
+            Self::MetricsOnly => State::MetricsOnly,
         }
     }
 }
 
-/// What one breaker remembers: 16 bytes, without its policy.
+/// What one breaker remembers, without its policy: 16 bytes, and what its window takes.
 ///
 /// For a table of peers that share one [`CircuitBreakerConfig`](super::CircuitBreakerConfig):
 /// every method of the policy takes the state as an argument. It is `Clone` for snapshots and not
 /// `Copy`, because an accidental copy would count in one place and admit in another. Where a single
 /// breaker is wanted, [`CircuitBreaker`](super::CircuitBreaker) keeps the two together.
+///
+/// `S` is what the [window](super::window) of the policy remembers: nothing, by default.
 ///
 /// ```
 /// use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
@@ -139,13 +151,39 @@ impl Phase {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct CircuitBreakerState {
+pub struct CircuitBreakerState<S = ()> {
+    pub(super) core: Core,
+    /// Empty unless calls are counted: closed, settling, metrics only.
+    pub(super) stats: S,
+}
+
+const _: () = assert!(size_of::<CircuitBreakerState>() <= 16);
+
+impl<S: Statistics> CircuitBreakerState<S> {
+    /// A closed breaker that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { core: Core::NEW, stats: S::EMPTY }
+    }
+}
+
+impl<S: Statistics> Default for CircuitBreakerState<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What every breaker remembers, whatever its window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(super) struct Core {
     /// Open: when it ends. Half-open: when the lease of the probes ends. Settling: when the openings
     /// are forgotten. Otherwise unused.
     pub(super) until: Instant,
     /// Changes with every transition, so that permits from before it are known.
     pub(super) epoch: u16,
-    /// Closed: failures in a row. Half-open: successes.
+    /// Counting: failures in a row. Half-open: successes; where failures are tolerated, these in the
+    /// upper byte.
     pub(super) count: u16,
     pub(super) phase: Phase,
     /// Half-open: probes that have not been told back.
@@ -156,22 +194,16 @@ pub struct CircuitBreakerState {
     pub(super) openings: u8,
 }
 
-const _: () = assert!(size_of::<CircuitBreakerState>() <= 16);
-
-impl CircuitBreakerState {
-    /// A closed breaker that has seen nothing.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            until: Instant::EPOCH,
-            epoch: 0,
-            count: 0,
-            phase: Phase::Closed,
-            in_flight: 0,
-            abandoned: 0,
-            openings: 0,
-        }
-    }
+impl Core {
+    pub(super) const NEW: Self = Self {
+        until: Instant::EPOCH,
+        epoch: 0,
+        count: 0,
+        phase: Phase::Closed,
+        in_flight: 0,
+        abandoned: 0,
+        openings: 0,
+    };
 
     /// Opens as of `since`, for the time that `open_time` makes of the number of openings in a row.
     pub(super) fn open(
@@ -194,11 +226,5 @@ impl CircuitBreakerState {
         self.abandoned = 0;
         // A `State` compares with `==` only outside `const`.
         if from as u8 == to as u8 { None } else { Some(Transition { from, to }) }
-    }
-}
-
-impl Default for CircuitBreakerState {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -36,6 +36,8 @@ pub trait Breaker {
     fn force_open(&mut self);
     /// Disables it.
     fn disable(&mut self);
+    /// Lets it only count.
+    fn metrics_only(&mut self);
 }
 
 /// One event at a breaker.
@@ -68,18 +70,37 @@ pub fn breaker(breaker: &mut impl Breaker, event: &[&str], start: Instant) -> St
             breaker.disable();
             return breaker.state().to_string();
         }
+        ["metrics_only"] => {
+            breaker.metrics_only();
+            return breaker.state().to_string();
+        }
         ["success", _] => Outcome::Success,
         ["failure", _] => Outcome::Failure(FailureClass::Transient),
         ["timeout", _] => Outcome::Failure(FailureClass::Timeout),
+        ["local", _] => Outcome::Failure(FailureClass::Local),
         ["ignore", _] => Outcome::Ignored,
         _ => panic!("a breaker knows no event {event:?}"),
     };
     match breaker.tell(event[1], outcome) {
         None => "nothing to tell".to_owned(),
-        Some(Recorded::Counted) => "counted".to_owned(),
-        Some(Recorded::Released) => "released".to_owned(),
-        Some(Recorded::Stale) => "stale".to_owned(),
-        Some(Recorded::Transition(transition)) => transition.to_string(),
+        Some(recorded) => told(recorded),
+    }
+}
+
+/// What telling a permit back changed.
+///
+/// # Panics
+///
+/// If it is something that the vectors have no word for.
+#[must_use]
+pub fn told(recorded: Recorded) -> String {
+    match recorded {
+        Recorded::Counted => "counted".to_owned(),
+        Recorded::Released => "released".to_owned(),
+        Recorded::Stale => "stale".to_owned(),
+        Recorded::Transition(transition) => transition.to_string(),
+        Recorded::Detected(transition) => format!("detected {transition}"),
+        other => panic!("{other:?} has no word"),
     }
 }
 

@@ -71,6 +71,7 @@ impl Situation {
             Recorded::Counted | Recorded::Transition(_) => "counted".to_owned(),
             Recorded::Released => "released".to_owned(),
             Recorded::Stale => "stale".to_owned(),
+            other => panic!("{other:?}"),
         };
         let answer = match event {
             "ask" => match breaker.try_acquire(never, now) {

@@ -97,6 +97,10 @@ impl machines::Breaker for Direct<CircuitBreaker, Permit> {
     fn disable(&mut self) {
         self.machine.disable(self.clock.now());
     }
+
+    fn metrics_only(&mut self) {
+        self.machine.metrics_only(self.clock.now());
+    }
 }
 
 pub(super) fn limiter(script: &Script<LimitPolicy>) -> String {

@@ -158,6 +158,10 @@ impl<'b> machines::Breaker for Mock<&'b Breaker, BreakerGuard<'b>> {
     fn disable(&mut self) {
         self.machine.disable();
     }
+
+    fn metrics_only(&mut self) {
+        self.machine.metrics_only();
+    }
 }
 
 const PEER: &str = "peer";

@@ -137,6 +137,11 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
         let _inside = self.runtime.0.enter();
         self.machine.disable();
     }
+
+    fn metrics_only(&mut self) {
+        let _inside = self.runtime.0.enter();
+        self.machine.metrics_only();
+    }
 }
 
 const PEER: &str = "peer";

@@ -1,0 +1,71 @@
+//! A breaker as something that an attempt has to pass.
+
+use super::config::CircuitBreakerConfig;
+use super::machine::CircuitBreaker;
+use super::permit::{Permit, Recorded};
+use super::state::CircuitBreakerState;
+use super::window::Window;
+use crate::call::{Bound, End, Gate, Request};
+use crate::outcome::{Outcome, Rejected};
+use crate::time::Instant;
+use core::borrow::Borrow;
+
+impl<W: Window> Gate for Bound<'_, CircuitBreakerConfig<W>, CircuitBreakerState<W::Stats>> {
+    type Permit = Permit;
+    type Report = Recorded;
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        _: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Permit, Rejected> {
+        self.policy.try_acquire(self.state, entropy, now)
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        permit: Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Recorded {
+        self.policy.record(self.state, permit, outcome(end), entropy, now)
+    }
+}
+
+impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> Gate for CircuitBreaker<C, W> {
+    type Permit = Permit;
+    type Report = Recorded;
+
+    #[inline]
+    fn try_acquire(
+        &mut self,
+        _: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Permit, Rejected> {
+        self.try_acquire(entropy, now)
+    }
+
+    #[inline]
+    fn settle(
+        &mut self,
+        permit: Permit,
+        end: End,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Recorded {
+        self.record(permit, outcome(end), entropy, now)
+    }
+}
+
+/// An attempt that was never made says nothing about the peer.
+const fn outcome(end: End) -> Outcome {
+    match end {
+        End::Attempted(outcome) => outcome,
+        End::Unused => Outcome::Ignored,
+    }
+}
