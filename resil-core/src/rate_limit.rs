@@ -45,7 +45,9 @@ pub use all_of::{AllOf, acquire_both, acquire_three};
 pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use limiter::{Charge, Limiter};
-pub use per_peer::{KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull};
+pub use per_peer::{
+    Class, Entry, KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull,
+};
 pub use per_request::PerRequest;
 pub use reserve::{Charged, Reservation, Reserve};
 pub use sliding_window::{
