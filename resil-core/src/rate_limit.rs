@@ -14,7 +14,10 @@
 //! | [`TokenBucket`] | 8 B | in any interval d at most `burst + floor(rate · (d + 1 ns))`; long-run rate exact |
 //! | [`StrictBucket`] | 8 B | never more than `max_requests` in any window; refills at `(max - burst) / window` |
 //! | [`RateLimit`] | bucket + window | never more than `max_requests` in any window, bursts of `burst_size`; a little below the quota in the long run ([`SubWindows`]) or a log of every admission ([`ExactLog`]) |
+//! | [`WarmUp`] | 16 B | a bucket whose rate climbs from a third to the full one after a pause |
+//! | [`AllOf`] | both states | both limits, or nothing is taken |
 //!
+//! The buckets also lend what comes due later and take what is known only afterwards: [`Reserve`].
 //! [`Limiter`] is one limit with one state; [`RateLimiter`] is a table of peers of fixed size.
 //!
 //! # Laws
@@ -40,6 +43,7 @@ mod reserve;
 mod sliding_window;
 mod strict_bucket;
 mod token_bucket;
+mod warm_up;
 
 pub use all_of::{AllOf, acquire_both, acquire_three};
 pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
@@ -55,6 +59,7 @@ pub use sliding_window::{
 };
 pub use strict_bucket::StrictBucket;
 pub use token_bucket::{BucketCharge, BucketState, Step, TokenBucket};
+pub use warm_up::{WarmUp, WarmUpCharge, WarmUpState};
 
 use crate::outcome::Rejected;
 use crate::time::Instant;

@@ -176,6 +176,8 @@ pub mod kind {
     pub const HEALTH: u8 = 14;
     /// The rule that says whose fault it is.
     pub const EJECTION: u8 = 15;
+    /// [`WarmUp`](crate::rate_limit::WarmUp).
+    pub const WARM_UP: u8 = 20;
 }
 
 /// Takes the fields of a payload, in order. What does not fit is left out, and so does not restore.

@@ -122,7 +122,12 @@ pub struct BucketCharge {
 
 impl BucketCharge {
     /// What a cost of zero takes.
-    const NOTHING: Self = Self { cost: 0, until: 0, after: 0 };
+    pub(super) const NOTHING: Self = Self { cost: 0, until: 0, after: 0 };
+
+    /// What `cost` units took at `unit`, leaving the bucket full at `after`.
+    pub(super) const fn new(cost: u64, unit: u64, after: u64) -> Self {
+        Self { cost, until: unit.wrapping_add(cost), after }
+    }
 }
 
 /// What [`TokenBucket::step`] decides.
@@ -219,7 +224,7 @@ impl TokenBucket {
 
     /// The refusal of a bucket that is short of tokens until the instant `opens`.
     #[inline(always)]
-    const fn short(&self, opens: u64) -> Rejected {
+    pub(super) const fn short(&self, opens: u64) -> Rejected {
         let opens = Instant::from_nanos(opens);
         let retry = if self.tells(opens) { RetryAt::At(opens) } else { RetryAt::Never };
         Rejected::new(ErrorCode::RateLimitExceeded, retry)

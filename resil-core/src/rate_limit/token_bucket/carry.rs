@@ -16,7 +16,7 @@ impl TokenBucket {
         if units == 0 {
             return BucketState::FRESH;
         }
-        let unit = self.unit(now.as_nanos().min(self.horizon));
+        let unit = self.unit(self.last(now).as_nanos());
         BucketState(unit.saturating_add(units))
     }
 
@@ -57,7 +57,8 @@ impl TokenBucket {
     }
 }
 
-/// 12 bytes: what is missing, in units of the bucket.
+/// 12 bytes: what is missing, in units of the bucket. They begin elsewhere on another clock, so where
+/// a token does not take a whole number of nanoseconds, later answers may fall 1 ns apart.
 impl Persist for TokenBucket {
     type State = BucketState;
 

@@ -4,6 +4,18 @@ use super::{BucketState, TokenBucket};
 use crate::time::Instant;
 
 impl TokenBucket {
+    /// Units in a full bucket.
+    #[inline]
+    pub(in crate::rate_limit) const fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// Units in so many tokens; at most what 64 bits hold.
+    #[inline]
+    pub(in crate::rate_limit) const fn units(&self, tokens: u32) -> u64 {
+        self.token.saturating_mul(tokens as u64)
+    }
+
     /// The instant at which a unit begins: `ceil(unit · p - ½)`.
     #[inline]
     pub(in crate::rate_limit) const fn begin(&self, unit: u64) -> u64 {
@@ -36,6 +48,12 @@ impl TokenBucket {
     #[inline]
     pub(in crate::rate_limit) const fn tells(&self, now: Instant) -> bool {
         now.as_nanos() <= self.horizon
+    }
+
+    /// `now`, at most the last instant that it can tell from later ones.
+    #[inline]
+    pub(in crate::rate_limit) const fn last(&self, now: Instant) -> Instant {
+        now.min(Instant::from_nanos(self.horizon))
     }
 
     /// The unit in which the bucket is full again, as of the unit `now`: re-anchored when the clock
