@@ -14,7 +14,10 @@
 //! | [`TokenBucket`] | 8 B | in any interval d at most `burst + floor(rate · (d + 1 ns))`; long-run rate exact |
 //! | [`StrictBucket`] | 8 B | never more than `max_requests` in any window; refills at `(max - burst) / window` |
 //! | [`RateLimit`] | bucket + window | never more than `max_requests` in any window, bursts of `burst_size`; a little below the quota in the long run ([`SubWindows`]) or a log of every admission ([`ExactLog`]) |
+//! | [`WarmUp`] | 16 B | a bucket whose rate climbs from a third to the full one after a pause |
+//! | [`AllOf`] | both states | both limits, or nothing is taken |
 //!
+//! The buckets also lend what comes due later and take what is known only afterwards: [`Reserve`].
 //! [`Limiter`] is one limit with one state; [`RateLimiter`] is a table of peers of fixed size.
 //!
 //! # Laws
@@ -30,23 +33,33 @@
 //!
 //! The default is the seed's: 100 requests a minute, 10 at once.
 
+mod all_of;
 mod bucket_and_window;
 mod config;
 mod limiter;
 mod per_peer;
+mod per_request;
+mod reserve;
 mod sliding_window;
 mod strict_bucket;
 mod token_bucket;
+mod warm_up;
 
+pub use all_of::{AllOf, acquire_both, acquire_three};
 pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use limiter::{Charge, Limiter};
-pub use per_peer::{KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull};
+pub use per_peer::{
+    Class, Entry, KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull,
+};
+pub use per_request::PerRequest;
+pub use reserve::{Charged, Reservation, Reserve};
 pub use sliding_window::{
     ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
 };
 pub use strict_bucket::StrictBucket;
 pub use token_bucket::{BucketCharge, BucketState, Step, TokenBucket};
+pub use warm_up::{WarmUp, WarmUpCharge, WarmUpState};
 
 use crate::outcome::Rejected;
 use crate::time::Instant;
@@ -118,6 +131,40 @@ pub trait Limit {
     /// spent stays spent when a quota changes, and comes back no later for being set again: parts of
     /// a token are kept, and so is a window of the same length.
     fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
+
+    /// A state under this limit that is as full as `state` is under `old`: of a bucket that was half
+    /// empty, half is missing. It divides, which a decision never does.
+    fn rescale(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
+
+    /// [`inherit`](Self::inherit) or [`rescale`](Self::rescale).
+    fn carry(&self, old: &Self, state: &Self::State, carry: Carry, now: Instant) -> Self::State {
+        match carry {
+            Carry::Spent => self.inherit(old, state, now),
+            Carry::Share => self.rescale(old, state, now),
+        }
+    }
+
+    /// This limit on requests, where costs are bytes: each costs one, however large it is. For a part
+    /// of an [`AllOf`].
+    fn per_request(self) -> PerRequest<Self>
+    where
+        Self: Sized,
+    {
+        PerRequest::new(self)
+    }
+}
+
+/// What a state keeps when its quota changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Carry {
+    /// What was spent: 7 of 10 tokens spent are 7 of 20. For a quota of somebody's own, which he may
+    /// have had changed: there is nothing to be gained by it.
+    #[default]
+    Spent,
+    /// The share: 7 of 10 tokens spent are 14 of 20. For a quota that you change for all, as when a
+    /// node sheds load: a quota cut to a tenth does not shut out everyone who has spent a tenth.
+    Share,
 }
 
 impl<L: Limit> Limit for &L {
@@ -176,5 +223,9 @@ impl<L: Limit> Limit for &L {
 
     fn inherit(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
         (**self).inherit(old, state, now)
+    }
+
+    fn rescale(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
+        (**self).rescale(old, state, now)
     }
 }

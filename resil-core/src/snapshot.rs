@@ -178,6 +178,8 @@ pub mod kind {
     pub const EJECTION: u8 = 15;
     /// [`PeerPolicy`](crate::call::PeerPolicy): a breaker and a limit.
     pub const PEER: u8 = 16;
+    /// [`WarmUp`](crate::rate_limit::WarmUp).
+    pub const WARM_UP: u8 = 20;
 }
 
 /// Takes the fields of a payload, in order. What does not fit is left out, and so does not restore.

@@ -70,42 +70,6 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         }
     }
 
-    /// Bytes that [`write`](Self::write) writes.
-    pub(crate) const PAYLOAD: usize = K.saturating_mul(C).saturating_mul(4).saturating_add(8);
-
-    /// Writes the ring as of `now`, the oldest sub-window first.
-    pub(crate) fn write(&self, width: u64, now: Instant, to: &mut Writer<'_>) {
-        let mut ahead = self.clone();
-        ahead.advance(width, now);
-        to.remaining(ahead.since.plus_nanos(width), now);
-        for step in 1..=K {
-            for counter in ahead.nth_oldest(step) {
-                to.u32(counter);
-            }
-        }
-    }
-
-    /// Reads it back. Where the clock has not gone on for a sub-window yet, the present one lasts until
-    /// it has.
-    pub(crate) fn read(
-        width: u64,
-        from: &mut Reader<'_>,
-        now: Instant,
-    ) -> Result<Self, SnapshotError> {
-        let horizon = width.saturating_mul(K as u64) / 2;
-        let end = from.remaining(horizon.saturating_add(width), now)?;
-        let mut tally = Self::EMPTY;
-        tally.since = Instant::from_nanos(end.as_nanos().saturating_sub(width));
-        tally.present = K.saturating_sub(1) as u8;
-        for row in &mut tally.ring {
-            for (slot, total) in row.iter_mut().zip(tally.totals.iter_mut()) {
-                *slot = from.u32()?;
-                *total = total.checked_add(*slot).ok_or(SnapshotError::Invalid)?;
-            }
-        }
-        Ok(tally)
-    }
-
     /// Forgets what has left the window. A clock that stepped back by more than the window leaves
     /// nothing counted for longer than a window and a half.
     pub(crate) fn advance(&mut self, width: u64, now: Instant) {

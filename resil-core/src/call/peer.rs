@@ -82,7 +82,7 @@ where
 
     const KIND: u8 = kind::PEER;
     const VERSION: u8 = 1;
-    const PAYLOAD: usize = CircuitBreakerConfig::PAYLOAD.saturating_add(L::PAYLOAD);
+    const PAYLOAD: usize = <CircuitBreakerConfig>::PAYLOAD.saturating_add(L::PAYLOAD);
 
     fn write(&self, state: &PeerState<L>, now: Instant, to: &mut Writer<'_>) {
         self.breaker.write(&state.breaker, now, to);

@@ -5,6 +5,7 @@ use super::{SubWindows, TokenBucket, Window};
 use crate::config::ConfigError;
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
+use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
 use core::cmp::Ordering;
 
@@ -225,6 +226,32 @@ impl<W: Window> Limit for RateLimit<W> {
             bucket: self.bucket.inherit(&old.bucket, &state.bucket, now),
             window: self.window.inherit(&old.window, &state.window, now),
         }
+    }
+
+    fn rescale(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        RateLimitState {
+            bucket: self.bucket.rescale(&old.bucket, &state.bucket, now),
+            window: self.window.rescale(&old.window, &state.window, now),
+        }
+    }
+}
+
+/// A bucket's 8 bytes and the window's, in a frame of 4.
+impl<W: Window> Persist for RateLimit<W> {
+    type State = RateLimitState<W::State>;
+
+    const KIND: u8 = kind::RATE_LIMIT;
+    const VERSION: u8 = 1;
+    const PAYLOAD: usize = W::BYTES.saturating_add(TokenBucket::PAYLOAD);
+
+    fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
+        self.bucket.write(&state.bucket, now, to);
+        self.window.write(&state.window, now, to);
+    }
+
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
+        let bucket = self.bucket.read(from, now)?;
+        Ok(RateLimitState { bucket, window: self.window.read(from, now)? })
     }
 }
 

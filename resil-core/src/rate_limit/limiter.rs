@@ -1,6 +1,8 @@
 //! One limit and its state in one value.
 
-use super::{Limit, RateLimit, RateLimitConfig};
+mod gate;
+
+use super::{Carry, Charged, Limit, RateLimit, RateLimitConfig, Reservation, Reserve};
 use crate::outcome::Rejected;
 use crate::time::Instant;
 
@@ -97,6 +99,18 @@ impl<L: Limit> Limiter<L> {
         self.generation = self.generation.wrapping_add(1);
     }
 
+    /// Goes on under another limit: what was spent stays spent. Charges from before are not refunded.
+    pub fn reconfigure(&mut self, limit: L, now: Instant) {
+        self.reconfigure_with(limit, Carry::Spent, now);
+    }
+
+    /// Goes on under another limit, with what was spent or with the share that was left.
+    pub fn reconfigure_with(&mut self, limit: L, carry: Carry, now: Instant) {
+        self.state = limit.carry(&self.limit, &self.state, carry, now);
+        self.limit = limit;
+        self.generation = self.generation.wrapping_add(1);
+    }
+
     /// The configuration in force.
     #[must_use]
     #[inline]
@@ -115,6 +129,33 @@ impl<L: Limit> Limiter<L> {
     #[must_use]
     pub const fn as_state(&self) -> &L::State {
         &self.state
+    }
+}
+
+impl<L: Reserve> Limiter<L> {
+    /// Takes `cost` now, to be used at the instant that the reservation names.
+    ///
+    /// # Errors
+    ///
+    /// When that would be after `latest` or more than one refill away; nothing is reserved then.
+    pub fn reserve(
+        &mut self,
+        cost: u32,
+        latest: Instant,
+        now: Instant,
+    ) -> Result<Reservation<Charge<L::Charge>>, Rejected> {
+        let Reservation { at, charge } = self.limit.reserve(&mut self.state, cost, latest, now)?;
+        Ok(Reservation { at, charge: Charge { taken: charge, generation: self.generation } })
+    }
+
+    /// Gives back a reservation that is not used; see [the laws](Reserve#laws).
+    pub fn cancel(&mut self, reservation: Reservation<Charge<L::Charge>>, now: Instant) {
+        self.refund(reservation.charge, now);
+    }
+
+    /// Takes what has been spent already, whether it is there or not.
+    pub fn charge(&mut self, cost: u32, now: Instant) -> Charged {
+        self.limit.charge(&mut self.state, cost, now)
     }
 }
 
@@ -141,5 +182,38 @@ mod tests {
         let _spent = limiter.try_acquire(7, now).unwrap();
         let again = Limiter::from_parts(limiter.limit().clone(), limiter.as_state().clone());
         assert_eq!(again.available(now), 3);
+    }
+
+    #[test]
+    fn another_limit_keeps_what_was_spent_or_the_share() {
+        let config = |burst| RateLimitConfig::builder().burst_size(burst).build().unwrap();
+        let now = Instant::from_nanos(5);
+        for (carry, left) in [(Carry::Spent, 13), (Carry::Share, 6)] {
+            let mut limiter = Limiter::new(TokenBucket::new(config(10)));
+            let early = limiter.try_acquire(7, now).unwrap();
+            limiter.reconfigure_with(TokenBucket::new(config(20)), carry, now);
+            assert_eq!(limiter.available(now), left);
+            limiter.refund(early, now);
+            assert_eq!(limiter.available(now), left, "the charge is from before");
+        }
+        let mut limiter = Limiter::new(TokenBucket::new(config(10)));
+        let _spent = limiter.try_acquire(7, now).unwrap();
+        limiter.reconfigure(TokenBucket::new(config(20)), now);
+        assert_eq!((limiter.available(now), limiter.config().burst_size()), (13, 20));
+    }
+
+    #[test]
+    fn a_reservation_from_before_a_reset_is_not_given_back() {
+        let mut limiter = Limiter::new(TokenBucket::new(RateLimitConfig::DEFAULT));
+        let now = Instant::from_nanos(5);
+        let early = limiter.reserve(4, now, now).unwrap();
+        limiter.reset();
+        let _spent = limiter.try_acquire(10, now).unwrap();
+        limiter.cancel(early, now);
+        assert_eq!(limiter.available(now), 0);
+        let late = limiter.reserve(1, Instant::MAX, now).unwrap();
+        limiter.cancel(late, now);
+        assert_eq!(limiter.charge(10, now).excess(), 0);
+        assert_eq!(limiter.charge(1, now).excess(), 1);
     }
 }

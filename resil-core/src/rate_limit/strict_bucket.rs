@@ -1,7 +1,8 @@
 //! A token bucket that keeps a hard limit per window, in eight bytes.
 
+use super::TokenBucket;
 use super::config::refills_in_time;
-use super::{BucketCharge, BucketState, Limit, RateLimitConfig, TokenBucket};
+use super::{BucketCharge, BucketState, Charged, Limit, RateLimitConfig, Reservation, Reserve};
 use crate::config::ConfigError;
 use crate::outcome::Rejected;
 use crate::time::Instant;
@@ -58,6 +59,11 @@ impl StrictBucket {
             ));
         }
         Ok(Self { config, bucket: TokenBucket::new(config.with_max_requests(refill)) })
+    }
+
+    /// The bucket that it is.
+    pub(super) const fn bucket(&self) -> &TokenBucket {
+        &self.bucket
     }
 }
 
@@ -117,6 +123,27 @@ impl Limit for StrictBucket {
 
     fn inherit(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
         self.bucket.inherit(&old.bucket, state, now)
+    }
+
+    fn rescale(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
+        self.bucket.rescale(&old.bucket, state, now)
+    }
+}
+
+/// Counted at the instants of the reservations, the window keeps its maximum.
+impl Reserve for StrictBucket {
+    fn reserve(
+        &self,
+        state: &mut BucketState,
+        cost: u32,
+        latest: Instant,
+        now: Instant,
+    ) -> Result<Reservation<BucketCharge>, Rejected> {
+        self.bucket.reserve(state, cost, latest, now)
+    }
+
+    fn charge(&self, state: &mut BucketState, cost: u32, now: Instant) -> Charged {
+        self.bucket.charge(state, cost, now)
     }
 }
 

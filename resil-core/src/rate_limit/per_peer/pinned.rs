@@ -1,7 +1,7 @@
 //! Limits of one's own, in a small array beside the table.
 
 use super::slot::Account;
-use super::{Limit, Place, RateLimitConfig, RateLimiter, Slot};
+use super::{Class, Limit, Place, RateLimitConfig, RateLimiter, Slot};
 use crate::config::ConfigError;
 use crate::time::Instant;
 use core::hash::{BuildHasher, Hash};
@@ -39,18 +39,19 @@ pub enum SetLimitError {
     TableFull,
 }
 
-impl<K, L, S, P, H> RateLimiter<K, L, S, P, H>
+impl<K, L, S, P, H, C> RateLimiter<K, L, S, P, H, C>
 where
     K: Hash + Eq + Clone,
     L: Limit,
     S: AsRef<[Slot<K, L>]> + AsMut<[Slot<K, L>]>,
     P: AsRef<[Pinned<K, L>]> + AsMut<[Pinned<K, L>]>,
     H: BuildHasher,
+    C: AsRef<[Class<L>]> + AsMut<[Class<L>]>,
 {
     /// Gives `id` a limit of its own, or another one.
     ///
-    /// What it has spent stays spent, as far as the new limit can owe it. Only what it took from the
-    /// overflow bucket stays behind. Charges from before are not refunded to the new limit.
+    /// What it has spent stays spent, as far as the new limit can owe it (of several classes, in the
+    /// first). Only what it took from the overflow bucket stays behind. Charges from before are not refunded to the new limit.
     ///
     /// # Errors
     ///
@@ -66,7 +67,7 @@ where
         L: TryFrom<RateLimitConfig, Error = ConfigError>,
     {
         let limit = L::try_from(config)?;
-        let place = self.place_of(&id);
+        let place = self.place_in_any(&id);
         let state = match place.and_then(|place| self.account_mut(place)) {
             Some((old, account)) => limit.inherit(old, &account.state, now),
             None => L::FRESH,
@@ -85,7 +86,7 @@ where
         Ok(())
     }
 
-    /// Takes the limit of its own from `id`, which goes on under the default one; `false` when it
+    /// Takes the limit of its own from `id`, which goes on under the default one, in class 0; `false` when it
     /// had none.
     ///
     /// What it has spent moves to a slot with it. Where there is none it joins the peers without a
@@ -94,14 +95,21 @@ where
         let mut entries = self.pinned.as_mut().iter_mut();
         let Some(entry) = entries.find(|pinned| pinned.belongs_to(id)) else { return false };
         let Some((id, old)) = entry.owner.take() else { return false };
-        let state = self.limit.inherit(&old, &entry.account.state, now);
+        let state = self.first.limit.inherit(&old, &entry.account.state, now);
         entry.account.hand_over(L::FRESH);
         let vacant = self.vacant(&id, now);
         if let Some(slot) = vacant.and_then(|index| self.slots.as_mut().get_mut(index)) {
             slot.key = Some(id);
+            slot.class = 0;
             slot.account.hand_over(state);
         }
         true
+    }
+
+    /// Where the state of `id` lies, in the first class in which it has one.
+    fn place_in_any(&self, id: &K) -> Option<Place> {
+        let others = self.classes.as_ref().len().min(u8::MAX.into()) as u8;
+        (0..=others).find_map(|class| self.place_of(class, id))
     }
 
     fn move_out(&mut self, index: usize) {

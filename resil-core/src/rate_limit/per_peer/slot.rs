@@ -47,16 +47,25 @@ impl<S> Account<S> {
 #[derive(Clone, Debug)]
 pub struct Slot<K, L: Limit> {
     pub(super) key: Option<K>,
+    pub(super) class: u8,
     pub(super) account: Account<L::State>,
 }
 
 impl<K, L: Limit> Slot<K, L> {
     /// A slot that nobody has.
-    pub const EMPTY: Self = Self { key: None, account: Account { state: L::FRESH, generation: 0 } };
+    pub const EMPTY: Self =
+        Self { key: None, class: 0, account: Account { state: L::FRESH, generation: 0 } };
 
     /// Whether giving the slot to another peer forgives nobody anything.
     #[inline]
     pub(super) fn is_vacant(&self, limit: &L, now: Instant) -> bool {
         self.key.is_none() || limit.is_fresh(&self.account.state, now)
+    }
+}
+
+impl<K: Eq, L: Limit> Slot<K, L> {
+    #[inline]
+    pub(super) fn belongs_to(&self, class: u8, id: &K) -> bool {
+        self.class == class && self.key.as_ref() == Some(id)
     }
 }

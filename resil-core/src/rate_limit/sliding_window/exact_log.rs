@@ -1,8 +1,9 @@
 //! A window that remembers every admission.
 
-use super::Window;
+use super::{Window, share};
 use crate::config::ConfigError;
 use crate::rate_limit::RateLimitConfig;
+use crate::snapshot::{Reader, SnapshotError, Writer};
 use crate::time::Instant;
 
 /// A log of the last `N` admissions: 8·N + 8 bytes, for a `max_requests` of at most `N`.
@@ -185,6 +186,63 @@ impl<const N: usize> Window for ExactLog<N> {
         fresh
     }
 
+    fn rescale(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        let mut kept = state.clone();
+        old.reanchor(&mut kept, now);
+        let used = old.used(&kept, now);
+        let gone = u32::from(kept.len).saturating_sub(used);
+        let mut scaled = ExactLogState { anchor: kept.anchor, ..Self::FRESH };
+        let len = share(used, old.max, self.max).min(self.max);
+        for entry in 0..len {
+            // The last of those of which it is the share.
+            let of = share(entry.saturating_add(1), len, used).saturating_sub(1);
+            let stamp = kept.stamp(gone.saturating_add(of));
+            scaled.set(entry, if old.window == self.window { stamp } else { now.as_nanos() });
+        }
+        scaled.len = len as u16;
+        scaled
+    }
+
+    const BYTES: usize = N.saturating_mul(8).saturating_add(2);
+
+    fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
+        let mut state = state.clone();
+        self.reanchor(&mut state, now);
+        to.u16(state.len);
+        for entry in 0..Self::ENTRIES {
+            let is_there = entry < u32::from(state.len);
+            let stamp = if is_there { state.stamp(entry) } else { now.as_nanos() };
+            // Below zero while a clock that was set back has not come there again.
+            to.u64(now.as_nanos().wrapping_sub(stamp));
+        }
+    }
+
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
+        let mut state = Self::FRESH;
+        state.len = from.u16()?;
+        if u32::from(state.len) > self.max {
+            return Err(SnapshotError::Invalid);
+        }
+        let mut latest = 0;
+        for entry in 0..Self::ENTRIES {
+            let age = from.u64()?;
+            let ahead = age.wrapping_neg();
+            let stamp = if ahead <= self.window {
+                now.as_nanos().saturating_add(ahead)
+            } else {
+                now.as_nanos().saturating_sub(age)
+            };
+            if entry < state.len.into() {
+                if stamp < latest {
+                    return Err(SnapshotError::Invalid);
+                }
+                latest = stamp;
+                state.set(entry, stamp);
+            }
+        }
+        Ok(state)
+    }
+
     fn refund(&self, state: &mut Self::State, charge: LogCharge, _: Instant) {
         if charge.anchor != state.anchor {
             return;
@@ -219,7 +277,9 @@ impl<const N: usize> Window for ExactLog<N> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kept;
     use super::*;
+    use crate::snapshot::Persist;
     use core::time::Duration;
 
     fn log<const N: usize>(max: u32, nanos: u64) -> Result<ExactLog<N>, ConfigError> {
@@ -297,5 +357,46 @@ mod tests {
         log.refund(&mut state, charge, at(539));
         assert_eq!(log.used(&state, at(539)), 4, "the charge is from before");
         assert_eq!(log.used(&state, at(540)), 0);
+    }
+
+    #[test]
+    fn a_share_of_the_log_leaves_no_earlier() {
+        let [old, new, more] = [(4, 40), (2, 40), (8, 40)].map(|(m, w)| log::<8>(m, w).unwrap());
+        let mut state = ExactLog::<8>::FRESH;
+        for now in [100, 105, 110] {
+            old.commit(&mut state, 1, at(now));
+        }
+        let fewer = new.rescale(&old, &state, at(120));
+        let used = |now| new.used(&fewer, at(now));
+        assert_eq!([139, 144, 145, 149, 150].map(used), [2, 2, 1, 1, 0]);
+        let twice = more.rescale(&old, &state, at(120));
+        let used = |now| more.used(&twice, at(now));
+        assert_eq!([139, 140, 145, 150].map(used), [6, 4, 2, 0]);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_log_leaves_when_it_would_have() {
+        let log = log::<4>(4, 40).unwrap();
+        let mut state = ExactLog::<4>::FRESH;
+        for now in [100, 105, 110] {
+            log.commit(&mut state, 1, at(now));
+        }
+        for (saved, restored) in [(120, 5_000), (104, 5_000), (120, 20), (141, 200)] {
+            let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
+            Kept(log.clone()).save(&state, at(saved), &mut bytes).unwrap();
+            let again = Kept(log.clone()).restore(&bytes, at(restored)).unwrap();
+            for later in 0..60 {
+                let before = log.used(&state, at(saved + later));
+                assert_eq!(log.used(&again, at(restored + later)), before, "{saved} {later}");
+            }
+            let smaller = self::log::<4>(2, 40).unwrap();
+            let read = Kept(smaller.clone()).restore(&bytes, at(restored));
+            assert_eq!(read, Err(SnapshotError::Invalid));
+        }
+        let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
+        Kept(log.clone()).save(&state, at(120), &mut bytes).unwrap();
+        let young = Kept(log.clone()).restore(&bytes, at(12)).unwrap();
+        assert_eq!(log.used(&young, at(39)), 3, "counted as of the epoch");
+        assert_eq!(log.used(&young, at(40)), 1);
     }
 }

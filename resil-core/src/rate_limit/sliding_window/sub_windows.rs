@@ -1,8 +1,9 @@
 //! A window counted in slices.
 
-use super::Window;
+use super::{Window, share};
 use crate::config::ConfigError;
 use crate::rate_limit::RateLimitConfig;
+use crate::snapshot::{Reader, SnapshotError, Writer};
 use crate::time::Instant;
 
 /// A window cut into `K` sub-windows, each with one counter: 16 + 4·K bytes for any maximum.
@@ -110,6 +111,35 @@ impl<const K: usize> SubWindows<K> {
     }
 }
 
+impl<const K: usize> SubWindows<K> {
+    /// What is `counted` at `now`, the latest first as far as this limit can count it; where windows
+    /// differ in length, all of it at `now`.
+    fn taken_over(
+        &self,
+        old: &Self,
+        mut counted: SubWindowsState<K>,
+        now: Instant,
+    ) -> SubWindowsState<K> {
+        let mut excess = counted.total().saturating_sub(self.max);
+        if old.width == self.width {
+            for back in (0..=K).rev() {
+                if let Some(count) = counted.count_mut(back) {
+                    let dropped = excess.min(*count);
+                    *count = count.saturating_sub(dropped);
+                    excess = excess.saturating_sub(dropped);
+                }
+            }
+            return counted;
+        }
+        let mut fresh = SubWindowsState::FRESH;
+        let used = counted.total().saturating_sub(excess);
+        if used > 0 {
+            self.commit(&mut fresh, used, now);
+        }
+        fresh
+    }
+}
+
 impl<const K: usize> SubWindowsState<K> {
     const FRESH: Self = Self { start: 0, present: 0, past: [0; K], oldest: 0, grid: 0 };
 
@@ -179,24 +209,50 @@ impl<const K: usize> Window for SubWindows<K> {
     }
 
     fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        let counted = old.as_of(state, now.as_nanos());
+        self.taken_over(old, counted, now)
+    }
+
+    fn rescale(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
         let mut counted = old.as_of(state, now.as_nanos());
-        let mut excess = counted.total().saturating_sub(self.max);
-        if old.width == self.width {
-            for back in (0..=K).rev() {
-                if let Some(count) = counted.count_mut(back) {
-                    let dropped = excess.min(*count);
-                    *count = count.saturating_sub(dropped);
-                    excess = excess.saturating_sub(dropped);
-                }
+        for back in 0..=K {
+            if let Some(count) = counted.count_mut(back) {
+                *count = share(*count, old.max, self.max);
             }
-            return counted;
         }
-        let mut fresh = SubWindowsState::FRESH;
-        let used = counted.total().saturating_sub(excess);
-        if used > 0 {
-            self.commit(&mut fresh, used, now);
+        self.taken_over(old, counted, now)
+    }
+
+    const BYTES: usize = K.saturating_mul(4).saturating_add(12);
+
+    fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
+        let mut state = self.as_of(state, now.as_nanos());
+        // Below zero while a clock that was set back has not come there again.
+        to.u64(now.as_nanos().wrapping_sub(state.start));
+        for back in 0..=K {
+            to.u32(state.count_mut(back).copied().unwrap_or(0));
         }
-        fresh
+    }
+
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
+        let age = from.u64()?;
+        let ahead = age.wrapping_neg();
+        let is_ahead = ahead <= self.span();
+        let mut state = SubWindowsState::FRESH;
+        let mut total = 0_u32;
+        for back in 0..=K {
+            let count = from.u32()?;
+            total = total.checked_add(count).ok_or(SnapshotError::Invalid)?;
+            if let Some(slot) = state.count_mut(back) {
+                *slot = count;
+            }
+        }
+        if total > self.max || (age >= self.width && !is_ahead) {
+            return Err(SnapshotError::Invalid);
+        }
+        let now = now.as_nanos();
+        state.start = if is_ahead { now.saturating_add(ahead) } else { now.saturating_sub(age) };
+        Ok(state)
     }
 
     fn refund(&self, state: &mut Self::State, charge: SubWindowsCharge, now: Instant) {
@@ -231,7 +287,9 @@ impl<const K: usize> Window for SubWindows<K> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kept;
     use super::*;
+    use crate::snapshot::Persist;
     use core::time::Duration;
 
     fn window<const K: usize>(max: u32, nanos: u64) -> SubWindows<K> {
@@ -319,5 +377,39 @@ mod tests {
         assert_eq!(window.used(&state, at(999)), 0);
         window.refund(&mut state, charge, at(998));
         assert_eq!(window.used(&state, at(998)), 4, "the charge is of another grid");
+    }
+
+    #[test]
+    fn a_share_of_the_window_stays_the_share_and_leaves_when_it_would_have() {
+        let [old, new] = [window::<4>(10, 40), window::<4>(4, 40)];
+        let mut state = SubWindows::FRESH;
+        old.commit(&mut state, 3, at(100)); // leaves at 150
+        old.commit(&mut state, 2, at(115)); // leaves at 160
+        let state = new.rescale(&old, &state, at(120));
+        assert_eq!(new.used(&state, at(149)), 3, "a half and a bit");
+        assert_eq!(new.used(&state, at(150)), 1);
+        assert_eq!(new.used(&state, at(160)), 0);
+    }
+
+    #[test]
+    fn a_snapshot_leaves_when_it_would_have_and_its_clock_may_have_been_set_back() {
+        let window = window::<4>(10, 40);
+        for (saved, restored) in [(120, 5_000), (999, 5_000), (120, 7), (109, 5_000), (100, 3)] {
+            let mut state = SubWindows::FRESH;
+            window.commit(&mut state, 3, at(100)); // leaves at 150
+            window.commit(&mut state, 4, at(115)); // leaves at 160
+            let mut bytes = [0; Kept::<SubWindows<4>>::LEN];
+            Kept(window.clone()).save(&state, at(saved), &mut bytes).unwrap();
+            let again = Kept(window.clone()).restore(&bytes, at(restored)).unwrap();
+            for later in 0..80 {
+                let before = window.used(&state, at(saved + later));
+                let after = window.used(&again, at(restored + later));
+                // The sub-window that is on at 120 began at 120.
+                assert_eq!(after, before, "{saved} {restored} {later}");
+            }
+            let smaller = self::window::<4>(6, 40);
+            let read = Kept(smaller.clone()).restore(&bytes, at(restored));
+            assert_eq!(read.is_err(), window.used(&state, at(saved)) > 6);
+        }
     }
 }

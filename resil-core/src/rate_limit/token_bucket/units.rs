@@ -1,0 +1,93 @@
+//! The bucket's own clock: units, of which a token is a power of two.
+
+use super::{BucketState, TokenBucket};
+use crate::time::Instant;
+
+impl TokenBucket {
+    /// Units in a full bucket.
+    #[inline]
+    pub(in crate::rate_limit) const fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// Units in so many tokens; at most what 64 bits hold.
+    #[inline]
+    pub(in crate::rate_limit) const fn units(&self, tokens: u32) -> u64 {
+        self.token.saturating_mul(tokens as u64)
+    }
+
+    /// The instant at which a unit begins: `ceil(unit · p - ½)`.
+    #[inline]
+    pub(in crate::rate_limit) const fn begin(&self, unit: u64) -> u64 {
+        let wide = (unit as u128).wrapping_mul(self.shortfall as u128);
+        unit.wrapping_sub(((wide >> 64) as u64).wrapping_add(1) >> 1)
+    }
+
+    /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
+    ///
+    /// The product falls short of that by less than `now + 2` in 2^-64, which is less than 1; so it
+    /// can be one unit behind, and surely is not unless that much would carry.
+    #[inline]
+    pub(in crate::rate_limit) const fn unit(&self, now: u64) -> u64 {
+        let half = (1 << 63) | (self.excess >> 1);
+        let wide = (now as u128).wrapping_mul(self.excess as u128).wrapping_add(half as u128);
+        let guess = now.wrapping_add((wide >> 64) as u64);
+        let next = guess.wrapping_add(1);
+        let is_sure = (wide as u64).checked_add(now.wrapping_add(2)).is_some();
+        if is_sure || self.begin(next) > now { guess } else { next }
+    }
+
+    /// The instant at which a unit begins; `None` beyond the horizon.
+    #[inline]
+    pub(in crate::rate_limit) const fn instant_of(&self, unit: u64) -> Option<Instant> {
+        let at = Instant::from_nanos(self.begin(unit));
+        if self.tells(at) { Some(at) } else { None }
+    }
+
+    /// Whether `now` can be told from later instants.
+    #[inline]
+    pub(in crate::rate_limit) const fn tells(&self, now: Instant) -> bool {
+        now.as_nanos() <= self.horizon
+    }
+
+    /// `now`, at most the last instant that it can tell from later ones.
+    #[inline]
+    pub(in crate::rate_limit) const fn last(&self, now: Instant) -> Instant {
+        now.min(Instant::from_nanos(self.horizon))
+    }
+
+    /// The unit in which the bucket is full again, as of the unit `now`: re-anchored when the clock
+    /// has stepped back by more than can be waited for.
+    #[inline]
+    pub(in crate::rate_limit) const fn settled(&self, state: &BucketState, now: u64) -> u64 {
+        if state.0.saturating_sub(now) > self.full.wrapping_mul(2) {
+            now.wrapping_add(self.full)
+        } else {
+            state.0
+        }
+    }
+
+    /// When the bucket is full; `None` beyond the horizon.
+    pub(in crate::rate_limit) const fn full_at(
+        &self,
+        state: &BucketState,
+        now: Instant,
+    ) -> Option<Instant> {
+        if !self.tells(now) {
+            return None;
+        }
+        let unit = self.unit(now.as_nanos());
+        let settled = self.settled(state, unit);
+        if settled <= unit { Some(now) } else { self.instant_of(settled) }
+    }
+
+    /// What is missing from a full bucket, in units; more than a full one beyond the horizon.
+    #[inline]
+    pub(in crate::rate_limit) const fn missing(&self, state: &BucketState, now: Instant) -> u64 {
+        if !self.tells(now) {
+            return u64::MAX;
+        }
+        let unit = self.unit(now.as_nanos());
+        self.settled(state, unit).saturating_sub(unit)
+    }
+}
