@@ -208,4 +208,131 @@ mod tests {
         counter.widen(1_000);
         assert_eq!(counter.next_deadline(), Instant::from_nanos(((1 << 31) + 1_000) * 1_000_000));
     }
+
+    const EDGES: [u64; 14] = [
+        0,
+        1,
+        2,
+        999_999_999,
+        1_000_000_000,
+        1_000_000_001,
+        u32::MAX as u64,
+        1 << 32,
+        1 << 53,
+        i64::MAX as u64,
+        1 << 63,
+        u64::MAX - 1_000_000_000,
+        u64::MAX - 1,
+        u64::MAX,
+    ];
+
+    /// embassy's usual rates, awkward ones, its fastest, and beyond.
+    const RATES: [u64; 14] = [
+        1,
+        3,
+        1_000,
+        32_768,
+        16_000_000 / 3,
+        1_000_000,
+        1_048_576,
+        12_000_000,
+        64_000_000,
+        1_000_000_000,
+        1_000_000_007,
+        5_242_880_000,
+        20_000_000_000,
+        (1 << 63) - 1,
+    ];
+
+    fn rates() -> impl Iterator<Item = TickRate> {
+        RATES.into_iter().map(|hz| TickRate::new(hz).unwrap())
+    }
+
+    /// The edges, their neighbourhood, and a spread in between.
+    fn counts() -> impl Iterator<Item = u64> {
+        let near = EDGES
+            .into_iter()
+            .flat_map(|edge| (0..40).map(move |i| edge.wrapping_sub(20).wrapping_add(i)));
+        let spread = (0..500_u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (i % 64));
+        near.chain(spread)
+    }
+
+    #[test]
+    fn ticks_to_nanos_is_the_floor_of_the_exact_quotient_pitfall_72() {
+        for rate in rates() {
+            for ticks in counts() {
+                let exact = u128::from(ticks) * 1_000_000_000 / u128::from(rate.hz());
+                let expected = u64::try_from(exact).unwrap_or(u64::MAX);
+                assert_eq!(
+                    rate.instant_at(ticks).as_nanos(),
+                    expected,
+                    "{ticks} at {} Hz",
+                    rate.hz()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nanos_to_ticks_is_the_ceiling_of_the_exact_quotient() {
+        for rate in rates() {
+            for nanos in counts() {
+                let exact = (u128::from(nanos) * u128::from(rate.hz())).div_ceil(1_000_000_000);
+                let expected = u64::try_from(exact).unwrap_or(u64::MAX);
+                assert_eq!(
+                    rate.tick_at(Instant::from_nanos(nanos)),
+                    expected,
+                    "{nanos} at {} Hz",
+                    rate.hz()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_timer_tick_is_the_first_that_reaches_the_deadline() {
+        for rate in rates() {
+            for deadline in counts().map(Instant::from_nanos) {
+                let tick = rate.tick_at(deadline);
+                if tick == u64::MAX {
+                    continue; // no such tick: above 1 GHz, 2^64 ticks come before 2^64 nanoseconds
+                }
+                assert!(
+                    deadline.is_reached(rate.instant_at(tick)),
+                    "{deadline:?} at {} Hz",
+                    rate.hz()
+                );
+                if let Some(before) = tick.checked_sub(1) {
+                    assert!(
+                        !deadline.is_reached(rate.instant_at(before)),
+                        "{deadline:?} at {} Hz",
+                        rate.hz()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ticks_survive_the_round_trip_up_to_one_gigahertz() {
+        for rate in rates().filter(|rate| rate.hz() <= 1_000_000_000) {
+            for ticks in counts() {
+                let instant = rate.instant_at(ticks);
+                if instant != Instant::MAX {
+                    assert_eq!(rate.tick_at(instant), ticks, "{ticks} at {} Hz", rate.hz());
+                }
+            }
+        }
+    }
+
+    /// A second is a second after 584 years as well: nothing is added up.
+    #[test]
+    fn whole_seconds_are_exact_for_584_years_pitfall_76() {
+        for rate in rates().filter(|rate| rate.hz() <= 1_000_000_000) {
+            for seconds in [1, 60, 31_557_600, 18_446_744_073] {
+                let instant = rate.instant_at(seconds * rate.hz());
+                assert_eq!(instant.as_nanos(), seconds * 1_000_000_000, "at {} Hz", rate.hz());
+            }
+        }
+    }
 }
