@@ -30,6 +30,7 @@
 mod builder;
 mod curve;
 mod factor;
+mod persist;
 
 pub use crate::ratio::Ratio;
 pub use builder::BackoffBuilder;
@@ -231,7 +232,8 @@ pub(crate) const fn up_to(limit: u64, entropy: u32) -> u64 {
 }
 
 /// The delays of a [`Backoff`], one by one; [`Backoff::delays`] makes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Delays {
     backoff: Backoff,
     attempt: u32,

@@ -44,7 +44,7 @@
 //!     }
 //! }
 //! inbox.sort();
-//! assert_eq!(inbox.len(), 76, "24 of 100 were lost, each time that this runs");
+//! assert_eq!(inbox.len(), 78, "22 of 100 were lost, each time that this runs");
 //! ```
 //!
 //! Defaults: errors at a rate of 0.001, delays of 30 s (Polly's), everything else off.

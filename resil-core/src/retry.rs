@@ -71,9 +71,11 @@
 //! deadline, hints up to the longest delay, no waiting for refusals.
 
 mod guarded;
+mod persist;
 mod policy;
 
 pub use guarded::Guarded;
+pub use persist::Suspended;
 pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
 use crate::ErrorCode;

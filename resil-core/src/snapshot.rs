@@ -176,6 +176,8 @@ pub mod kind {
     pub const HEALTH: u8 = 14;
     /// The rule that says whose fault it is.
     pub const EJECTION: u8 = 15;
+    /// [`Delays`](crate::backoff::Delays) of a [`Backoff`](crate::backoff::Backoff).
+    pub const BACKOFF: u8 = 16;
 }
 
 /// Takes the fields of a payload, in order. What does not fit is left out, and so does not restore.
