@@ -358,7 +358,7 @@ mod tests {
             match extreme.fault(drawn) {
                 Fault::Delay { .. } => {}
                 Fault::ClockStep { nanos } => {
-                    assert!(nanos.unsigned_abs() <= 1 << 62 && nanos != 0)
+                    assert!(nanos.unsigned_abs() <= 1 << 62 && nanos != 0);
                 }
                 other => panic!("{other:?}"),
             }

@@ -41,7 +41,6 @@ impl Stream {
     }
 
     /// The next 64 bits.
-    #[expect(clippy::should_implement_trait, reason = "it has no end, so it is no iterator")]
     #[inline]
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

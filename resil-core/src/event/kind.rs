@@ -18,8 +18,6 @@ pub enum Field {
     Code,
 }
 
-use Field::{Code, Number, Span, Unused};
-
 /// States each kind once: variant, number, name, severity, what the two numbers say, message.
 macro_rules! kinds {
     ($($variant:ident = $number:literal, $name:literal, $severity:ident, $a:expr, $b:expr, $message:literal;)+) => {
@@ -108,83 +106,87 @@ macro_rules! kinds {
     };
 }
 
-const ATTEMPT: Field = Number("attempt");
-const CLASS: Field = Number("class");
-const FROM: Field = Number("from");
-const TO: Field = Number("to");
-const TOOK: Field = Span("took");
-const WAIT: Field = Span("wait");
+const UNUSED: Field = Field::Unused;
+const CODE: Field = Field::Code;
+
+const fn number(name: &'static str) -> Field {
+    Field::Number(name)
+}
+
+const fn span(name: &'static str) -> Field {
+    Field::Span(name)
+}
 
 // Severities are Polly's where Polly has the event (docs/advanced/telemetry.md), but for successes and
 // refusals, which are many: they are one lower. `Error` is left for what somebody should look at.
 kinds! {
-    AttemptStarted = 101, "ATTEMPT_STARTED", Debug, ATTEMPT, Unused, "an attempt began";
-    AttemptSucceeded = 102, "ATTEMPT_SUCCEEDED", Debug, ATTEMPT, TOOK, "an attempt succeeded";
-    AttemptFailed = 103, "ATTEMPT_FAILED", Warn, ATTEMPT, CLASS, "an attempt failed";
-    AttemptAbandoned = 104, "ATTEMPT_ABANDONED", Info, ATTEMPT, TOOK, "whoever made the attempt went away";
-    RetryWaits = 111, "RETRY_WAITS", Warn, ATTEMPT, WAIT, "the next attempt is made after a wait";
-    RetryStopped = 112, "RETRY_STOPPED", Warn, Number("attempts"), Number("reason"), "no other attempt is made";
-    RetryRefused = 113, "RETRY_REFUSED", Warn, Code, WAIT, "the next attempt was refused by our own side";
+    AttemptStarted = 101, "ATTEMPT_STARTED", Debug, number("attempt"), UNUSED, "an attempt began";
+    AttemptSucceeded = 102, "ATTEMPT_SUCCEEDED", Debug, number("attempt"), span("took"), "an attempt succeeded";
+    AttemptFailed = 103, "ATTEMPT_FAILED", Warn, number("attempt"), number("class"), "an attempt failed";
+    AttemptAbandoned = 104, "ATTEMPT_ABANDONED", Info, number("attempt"), span("took"), "whoever made the attempt went away";
+    RetryWaits = 111, "RETRY_WAITS", Warn, number("attempt"), span("wait"), "the next attempt is made after a wait";
+    RetryStopped = 112, "RETRY_STOPPED", Warn, number("attempts"), number("reason"), "no other attempt is made";
+    RetryRefused = 113, "RETRY_REFUSED", Warn, CODE, span("wait"), "the next attempt was refused by our own side";
 
-    LimitRefused = 201, "LIMIT_REFUSED", Warn, Code, WAIT, "a rate limit refused";
-    LimitTableFull = 202, "LIMIT_TABLE_FULL", Warn, Number("peers"), Unused, "there is no slot for a new peer";
-    LimitChanged = 203, "LIMIT_CHANGED", Info, Number("old"), Number("new"), "a rate limit has other settings";
+    LimitRefused = 201, "LIMIT_REFUSED", Warn, CODE, span("wait"), "a rate limit refused";
+    LimitTableFull = 202, "LIMIT_TABLE_FULL", Warn, number("peers"), UNUSED, "there is no slot for a new peer";
+    LimitChanged = 203, "LIMIT_CHANGED", Info, number("old"), number("new"), "a rate limit has other settings";
 
-    BreakerRefused = 301, "BREAKER_REFUSED", Warn, Code, WAIT, "a breaker refused";
-    BreakerClosed = 302, "BREAKER_CLOSED", Info, FROM, TO, "a breaker lets calls pass again";
-    BreakerOpened = 303, "BREAKER_OPENED", Error, FROM, TO, "a breaker refuses calls from now on";
-    BreakerHalfOpened = 304, "BREAKER_HALF_OPENED", Warn, FROM, TO, "a breaker lets probes pass";
-    BreakerForcedOpen = 305, "BREAKER_FORCED_OPEN", Warn, FROM, TO, "somebody opened a breaker by hand";
-    BreakerDisabled = 306, "BREAKER_DISABLED", Warn, FROM, TO, "somebody disabled a breaker";
-    BreakerStale = 307, "BREAKER_STALE", Debug, Unused, Unused, "a result came too late to count";
-    PeerEjected = 311, "PEER_EJECTED", Warn, Number("peer"), WAIT, "a peer gets no calls for a time";
-    PeerReadmitted = 312, "PEER_READMITTED", Info, Number("peer"), Unused, "a peer gets calls again";
+    BreakerRefused = 301, "BREAKER_REFUSED", Warn, CODE, span("wait"), "a breaker refused";
+    BreakerClosed = 302, "BREAKER_CLOSED", Info, number("from"), number("to"), "a breaker lets calls pass again";
+    BreakerOpened = 303, "BREAKER_OPENED", Error, number("from"), number("to"), "a breaker refuses calls from now on";
+    BreakerHalfOpened = 304, "BREAKER_HALF_OPENED", Warn, number("from"), number("to"), "a breaker lets probes pass";
+    BreakerForcedOpen = 305, "BREAKER_FORCED_OPEN", Warn, number("from"), number("to"), "somebody opened a breaker by hand";
+    BreakerDisabled = 306, "BREAKER_DISABLED", Warn, number("from"), number("to"), "somebody disabled a breaker";
+    BreakerStale = 307, "BREAKER_STALE", Debug, UNUSED, UNUSED, "a result came too late to count";
+    PeerEjected = 311, "PEER_EJECTED", Warn, number("peer"), span("wait"), "a peer gets no calls for a time";
+    PeerReadmitted = 312, "PEER_READMITTED", Info, number("peer"), UNUSED, "a peer gets calls again";
 
-    HedgeStarted = 401, "HEDGE_STARTED", Warn, ATTEMPT, Span("after"), "a second attempt was made beside a slow one";
-    HedgeWon = 402, "HEDGE_WON", Info, ATTEMPT, TOOK, "the second attempt was the first to answer";
-    HedgeLost = 403, "HEDGE_LOST", Debug, ATTEMPT, TOOK, "the first attempt answered after all";
-    BudgetExhausted = 411, "BUDGET_EXHAUSTED", Warn, Number("left"), Number("of"), "the budget has nothing left for an extra attempt";
-    BudgetRecovered = 412, "BUDGET_RECOVERED", Info, Number("left"), Number("of"), "the budget pays for extra attempts again";
+    HedgeStarted = 401, "HEDGE_STARTED", Warn, number("attempt"), span("after"), "a second attempt was made beside a slow one";
+    HedgeWon = 402, "HEDGE_WON", Info, number("attempt"), span("took"), "the second attempt was the first to answer";
+    HedgeLost = 403, "HEDGE_LOST", Debug, number("attempt"), span("took"), "the first attempt answered after all";
+    BudgetExhausted = 411, "BUDGET_EXHAUSTED", Warn, number("left"), number("of"), "the budget has nothing left for an extra attempt";
+    BudgetRecovered = 412, "BUDGET_RECOVERED", Info, number("left"), number("of"), "the budget pays for extra attempts again";
 
-    BulkheadFull = 501, "BULKHEAD_FULL", Warn, Number("out"), Number("of"), "every permit of a bulkhead is out";
-    LoadShed = 502, "LOAD_SHED", Warn, Number("priority"), Number("load"), "refused to protect against overload";
-    Throttled = 503, "THROTTLED", Warn, Number("requests"), Number("accepted"), "not sent, because the peer is likely to refuse it";
-    ConcurrencyLowered = 511, "CONCURRENCY_LOWERED", Info, FROM, TO, "fewer calls may be out at once";
-    ConcurrencyRaised = 512, "CONCURRENCY_RAISED", Debug, FROM, TO, "more calls may be out at once";
+    BulkheadFull = 501, "BULKHEAD_FULL", Warn, number("out"), number("of"), "every permit of a bulkhead is out";
+    LoadShed = 502, "LOAD_SHED", Warn, number("priority"), number("load"), "refused to protect against overload";
+    Throttled = 503, "THROTTLED", Warn, number("requests"), number("accepted"), "not sent, because the peer is likely to refuse it";
+    ConcurrencyLowered = 511, "CONCURRENCY_LOWERED", Info, number("from"), number("to"), "fewer calls may be out at once";
+    ConcurrencyRaised = 512, "CONCURRENCY_RAISED", Debug, number("from"), number("to"), "more calls may be out at once";
 
-    DeadlineExceeded = 601, "DEADLINE_EXCEEDED", Error, Number("attempts"), Span("late"), "the total deadline has passed";
-    AttemptTimeout = 602, "ATTEMPT_TIMEOUT", Error, ATTEMPT, Span("after"), "an attempt did not finish in time";
-    DeadlineTooShort = 603, "DEADLINE_TOO_SHORT", Warn, Span("left"), Span("needed"), "not begun, because it would not have finished in time";
+    DeadlineExceeded = 601, "DEADLINE_EXCEEDED", Error, number("attempts"), span("late"), "the total deadline has passed";
+    AttemptTimeout = 602, "ATTEMPT_TIMEOUT", Error, number("attempt"), span("after"), "an attempt did not finish in time";
+    DeadlineTooShort = 603, "DEADLINE_TOO_SHORT", Warn, span("left"), span("needed"), "not begun, because it would not have finished in time";
 
-    HealthRecovered = 701, "HEALTH_RECOVERED", Info, FROM, TO, "healthy again";
-    HealthDegraded = 702, "HEALTH_DEGRADED", Warn, FROM, TO, "works, but not as it should";
-    HealthFailed = 703, "HEALTH_FAILED", Error, FROM, TO, "does not work";
-    HealthUnknown = 704, "HEALTH_UNKNOWN", Warn, FROM, TO, "nobody has said for a time how it is";
-    PeerSuspected = 711, "PEER_SUSPECTED", Warn, Number("peer"), Span("silent"), "a peer's heartbeat is overdue";
-    PeerReturned = 712, "PEER_RETURNED", Info, Number("peer"), Span("silent"), "a peer's heartbeat is back";
-    WatchdogFed = 721, "WATCHDOG_FED", Debug, Number("tasks"), Unused, "every task reported, so the watchdog was fed";
-    WatchdogStarved = 722, "WATCHDOG_STARVED", Error, Number("task"), Span("late"), "a task did not report, so the watchdog was not fed";
+    HealthRecovered = 701, "HEALTH_RECOVERED", Info, number("from"), number("to"), "healthy again";
+    HealthDegraded = 702, "HEALTH_DEGRADED", Warn, number("from"), number("to"), "works, but not as it should";
+    HealthFailed = 703, "HEALTH_FAILED", Error, number("from"), number("to"), "does not work";
+    HealthUnknown = 704, "HEALTH_UNKNOWN", Warn, number("from"), number("to"), "nobody has said for a time how it is";
+    PeerSuspected = 711, "PEER_SUSPECTED", Warn, number("peer"), span("silent"), "a peer's heartbeat is overdue";
+    PeerReturned = 712, "PEER_RETURNED", Info, number("peer"), span("silent"), "a peer's heartbeat is back";
+    WatchdogFed = 721, "WATCHDOG_FED", Debug, number("tasks"), UNUSED, "every task reported, so the watchdog was fed";
+    WatchdogStarved = 722, "WATCHDOG_STARVED", Error, number("task"), span("late"), "a task did not report, so the watchdog was not fed";
 
-    ChaosError = 801, "CHAOS_ERROR", Info, Unused, Unused, "an error was ordered";
-    ChaosDelay = 802, "CHAOS_DELAY", Info, Span("delay"), Unused, "a delay was ordered";
-    ChaosDrop = 803, "CHAOS_DROP", Info, Unused, Unused, "a loss was ordered";
-    ChaosDuplicate = 804, "CHAOS_DUPLICATE", Info, Unused, Unused, "a duplicate was ordered";
-    ChaosReorder = 805, "CHAOS_REORDER", Info, Number("places"), Unused, "a change of order was ordered";
-    ChaosClockStep = 806, "CHAOS_CLOCK_STEP", Info, Span("ahead"), Span("behind"), "a step of the clock was ordered";
-    PartitionBegan = 811, "PARTITION_BEGAN", Info, Number("groups"), Unused, "the network was split";
-    PartitionEnded = 812, "PARTITION_ENDED", Info, Unused, Unused, "the network is whole again";
+    ChaosError = 801, "CHAOS_ERROR", Info, UNUSED, UNUSED, "an error was ordered";
+    ChaosDelay = 802, "CHAOS_DELAY", Info, span("delay"), UNUSED, "a delay was ordered";
+    ChaosDrop = 803, "CHAOS_DROP", Info, UNUSED, UNUSED, "a loss was ordered";
+    ChaosDuplicate = 804, "CHAOS_DUPLICATE", Info, UNUSED, UNUSED, "a duplicate was ordered";
+    ChaosReorder = 805, "CHAOS_REORDER", Info, number("places"), UNUSED, "a change of order was ordered";
+    ChaosClockStep = 806, "CHAOS_CLOCK_STEP", Info, span("ahead"), span("behind"), "a step of the clock was ordered";
+    PartitionBegan = 811, "PARTITION_BEGAN", Info, number("groups"), UNUSED, "the network was split";
+    PartitionEnded = 812, "PARTITION_ENDED", Info, UNUSED, UNUSED, "the network is whole again";
 
-    CallStarted = 901, "CALL_STARTED", Debug, Unused, Unused, "a call began";
-    CallSucceeded = 902, "CALL_SUCCEEDED", Debug, Number("attempts"), TOOK, "a call succeeded";
-    CallFailed = 903, "CALL_FAILED", Error, Code, TOOK, "a call failed";
-    CallRefused = 904, "CALL_REFUSED", Warn, Code, WAIT, "a call was refused";
-    CallCancelled = 905, "CALL_CANCELLED", Info, Number("attempts"), TOOK, "whoever made the call went away";
-    CallFellBack = 906, "CALL_FELL_BACK", Warn, Code, TOOK, "a call was answered by its fallback";
-    ConfigurationChanged = 911, "CONFIGURATION_CHANGED", Info, Number("machine"), Unused, "a machine has other settings";
-    SnapshotRestored = 912, "SNAPSHOT_RESTORED", Info, Number("machine"), Unused, "a machine goes on from before the reboot";
-    SnapshotRefused = 913, "SNAPSHOT_REFUSED", Warn, Number("machine"), Number("reason"), "a machine begins afresh, for its snapshot does not hold";
-    ClockSteppedBack = 914, "CLOCK_STEPPED_BACK", Warn, Span("by"), Unused, "the clock showed an earlier time than before";
-    EventsLost = 915, "EVENTS_LOST", Warn, Number("lost"), Unused, "events were overwritten before they were read";
+    CallStarted = 901, "CALL_STARTED", Debug, UNUSED, UNUSED, "a call began";
+    CallSucceeded = 902, "CALL_SUCCEEDED", Debug, number("attempts"), span("took"), "a call succeeded";
+    CallFailed = 903, "CALL_FAILED", Error, CODE, span("took"), "a call failed";
+    CallRefused = 904, "CALL_REFUSED", Warn, CODE, span("wait"), "a call was refused";
+    CallCancelled = 905, "CALL_CANCELLED", Info, number("attempts"), span("took"), "whoever made the call went away";
+    CallFellBack = 906, "CALL_FELL_BACK", Warn, CODE, span("took"), "a call was answered by its fallback";
+    ConfigurationChanged = 911, "CONFIGURATION_CHANGED", Info, number("machine"), UNUSED, "a machine has other settings";
+    SnapshotRestored = 912, "SNAPSHOT_RESTORED", Info, number("machine"), UNUSED, "a machine goes on from before the reboot";
+    SnapshotRefused = 913, "SNAPSHOT_REFUSED", Warn, number("machine"), number("reason"), "a machine begins afresh, for its snapshot does not hold";
+    ClockSteppedBack = 914, "CLOCK_STEPPED_BACK", Warn, span("by"), UNUSED, "the clock showed an earlier time than before";
+    EventsLost = 915, "EVENTS_LOST", Warn, number("lost"), UNUSED, "events were overwritten before they were read";
 }
 
 /// What a kind is about: its hundreds.
@@ -332,7 +334,7 @@ mod tests {
     fn an_unused_number_is_the_last_one() {
         for &kind in EventKind::ALL {
             let [a, b] = kind.fields();
-            assert!(a != Unused || b == Unused, "{kind}");
+            assert!(a != Field::Unused || b == Field::Unused, "{kind}");
             assert!(!kind.message().is_empty() && !kind.message().ends_with('.'), "{kind}");
         }
     }

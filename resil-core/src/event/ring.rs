@@ -96,6 +96,7 @@ impl<const N: usize> EventLog<N> {
     }
 
     /// Every event in the ring, read or not, the oldest first. Changes nothing.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Event> {
         (1..=self.held).rev().filter_map(|back| self.back(back))
     }
