@@ -30,6 +30,7 @@
 mod builder;
 mod curve;
 mod factor;
+mod persist;
 
 pub use crate::ratio::Ratio;
 pub use builder::BackoffBuilder;
@@ -223,7 +224,7 @@ impl Default for Backoff {
 /// Two products of 32 bits each, so that it is cheap on a Cortex-M0 as well; their sum is below
 /// 2^64.
 #[inline]
-const fn up_to(limit: u64, entropy: u32) -> u64 {
+pub(crate) const fn up_to(limit: u64, entropy: u32) -> u64 {
     let entropy = entropy as u64;
     let high = (limit >> 32).wrapping_mul(entropy);
     let low = (limit & 0xFFFF_FFFF).wrapping_add(1).wrapping_mul(entropy) >> 32;
@@ -231,7 +232,8 @@ const fn up_to(limit: u64, entropy: u32) -> u64 {
 }
 
 /// The delays of a [`Backoff`], one by one; [`Backoff::delays`] makes it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Delays {
     backoff: Backoff,
     attempt: u32,

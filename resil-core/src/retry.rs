@@ -74,9 +74,11 @@
 
 pub mod budget;
 mod guarded;
+mod persist;
 mod policy;
 
 pub use guarded::Guarded;
+pub use persist::Suspended;
 pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
 use crate::ErrorCode;

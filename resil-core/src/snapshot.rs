@@ -180,6 +180,8 @@ pub mod kind {
     pub const PEER: u8 = 16;
     /// [`WarmUp`](crate::rate_limit::WarmUp).
     pub const WARM_UP: u8 = 20;
+    /// [`Delays`](crate::backoff::Delays) of a [`Backoff`](crate::backoff::Backoff).
+    pub const BACKOFF: u8 = 21;
 }
 
 /// Takes the fields of a payload, in order. What does not fit is left out, and so does not restore.

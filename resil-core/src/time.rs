@@ -14,6 +14,12 @@
 //! Instants of two clocks must not be mixed: their epochs differ, and nothing can tell. They never
 //! cross the wire; what does is the time that remains.
 
+mod scale;
+pub mod ticks;
+
+pub(crate) use scale::Scale;
+pub use ticks::{TickCounter, TickRate};
+
 use core::cell::Cell;
 use core::time::Duration;
 

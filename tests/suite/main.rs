@@ -36,4 +36,5 @@ mod std_rate_limit;
 mod std_retry;
 mod std_tracing;
 mod throttle;
+mod ticks;
 mod watchdog;

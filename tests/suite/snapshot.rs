@@ -1,1 +1,365 @@
-//! Stub.
+//! What outlives a reboot: the same laws for every machine, and what a network gains by them.
+
+use core::fmt::Debug;
+use core::time::Duration;
+use resil_core::backoff::{Backoff, Delays, Jitter};
+use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
+use resil_core::outcome::{Classification, FailureClass, RetryHint};
+use resil_core::retry::{Next, Retry, RetryPolicy, Suspended, Wait};
+use resil_core::snapshot::{Persist, SnapshotError};
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, RetryAt, valid};
+use std::collections::BTreeMap;
+
+const SECOND: u64 = 1_000_000_000;
+const DAY: u64 = 86_400 * SECOND;
+const LOST: Classification = Classification::Failure(FailureClass::Transient, RetryHint::None);
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_nanos(seconds * SECOND)
+}
+
+fn saved<P: Persist>(policy: &P, state: &P::State, now: Instant) -> Vec<u8> {
+    let mut bytes = vec![0xA5; P::LEN + 3];
+    assert_eq!(policy.save(state, now, &mut bytes), Ok(P::LEN));
+    assert_eq!(bytes[P::LEN..], [0xA5; 3], "not a byte more");
+    bytes.truncate(P::LEN);
+    bytes
+}
+
+/// The laws of every machine that outlives a reboot. `states` are at `now`; `answers` is what it says a
+/// time after.
+fn assert_persists<P: Persist, A: PartialEq + Debug>(
+    policy: &P,
+    states: &[P::State],
+    now: Instant,
+    answers: impl Fn(&P::State, Instant, Duration) -> A,
+) where
+    P::State: Debug,
+{
+    assert!(!states.is_empty());
+    for state in states {
+        let bytes = saved(policy, state, now);
+        // Restored at once, after a reboot, two days in, and at the end of time but for a day.
+        let clocks = [now, Instant::EPOCH, Instant::from_nanos(2 * DAY)];
+        for restart in clocks.into_iter().chain([Instant::from_nanos(u64::MAX - DAY)]) {
+            let restored = policy.restore(&bytes, restart).unwrap();
+            for later in [0, 1, SECOND - 1, SECOND, 60 * SECOND, 3_600 * SECOND] {
+                let later = Duration::from_nanos(later);
+                assert_eq!(
+                    answers(&restored, restart, later),
+                    answers(state, now, later),
+                    "{state:?} at {now:?}, restored at {restart:?}: {later:?} later"
+                );
+            }
+        }
+        assert_refuses(policy, &bytes, now);
+        for short in 0..P::LEN {
+            let result = policy.save(state, now, &mut vec![0; short]);
+            assert_eq!(result, Err(SnapshotError::Length));
+        }
+    }
+}
+
+/// Flipped, cut, lengthened, of another kind, of another version.
+fn assert_refuses<P: Persist>(policy: &P, bytes: &[u8], now: Instant)
+where
+    P::State: Debug,
+{
+    let error = |bytes: &[u8]| policy.restore(bytes, now).unwrap_err();
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(error(&flipped), SnapshotError::Damaged, "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert_eq!(error(&bytes[..length]), SnapshotError::Length);
+    }
+    assert_eq!(error(&[bytes, &[0]].concat()), SnapshotError::Length);
+    for other in (0..=u8::MAX).filter(|&kind| kind != P::KIND) {
+        assert_eq!(error(&resealed(bytes, |body| body[0] = other)), SnapshotError::Kind);
+    }
+    for other in (0..=u8::MAX).filter(|&version| version != P::VERSION) {
+        assert_eq!(error(&resealed(bytes, |body| body[1] = other)), SnapshotError::Version);
+    }
+}
+
+/// The snapshot with a changed body and the checksum that belongs to it.
+fn resealed(bytes: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut body = bytes[..bytes.len() - 2].to_vec();
+    change(&mut body);
+    let sum = crc_16_ibm_3740(&body);
+    body.extend(sum.to_le_bytes());
+    body
+}
+
+fn crc_16_ibm_3740(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xFFFF, |sum, &byte| {
+        (0..8).fold(sum ^ (u16::from(byte) << 8), |sum, _| {
+            if sum & 0x8000 == 0 { sum << 1 } else { (sum << 1) ^ 0x1021 }
+        })
+    })
+}
+
+// --- the machines: one test each ------------------------------------------------------------------
+
+const BREAKER: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
+
+/// A breaker after `failures` failures at `now`.
+fn breaker(failures: u32, now: Instant) -> CircuitBreakerState {
+    let mut state = CircuitBreakerState::new();
+    for _ in 0..failures {
+        let permit = BREAKER.try_acquire(&mut state, 0, now).unwrap();
+        BREAKER.record(&mut state, permit, Outcome::Failure(FailureClass::Transient), 0, now);
+    }
+    state
+}
+
+#[test]
+fn a_breaker() {
+    let now = at(1_000);
+    let mut forced = CircuitBreakerState::new();
+    BREAKER.force_open(&mut forced, now);
+    let mut disabled = CircuitBreakerState::new();
+    BREAKER.disable(&mut disabled, now);
+    let states = [breaker(0, now), breaker(3, now), breaker(5, now), forced, disabled];
+    assert_persists(&BREAKER, &states, now, |state, from, later| {
+        let now = from.saturating_add(later);
+        let until = BREAKER.next_deadline(state, now).map(|until| until.saturating_since(now));
+        (BREAKER.state(state, now), BREAKER.failures(state), until)
+    });
+}
+
+const JOIN: RetryPolicy = valid!(
+    RetryPolicy::builder()
+        .max_attempts(1_000)
+        .max_delay(Duration::from_secs(600))
+        .max_retry_after(Duration::from_secs(900))
+        .build()
+);
+const BOUNDED: RetryPolicy = valid!(
+    RetryPolicy::builder()
+        .max_attempts(9)
+        .jitter(Jitter::Decorrelated)
+        .deadline(Duration::from_secs(3_000))
+        .max_refusal_waits(2)
+        .build()
+);
+
+/// A call after `failures` at `now`, half-way between the two ends of its jitter.
+fn suspended(policy: &RetryPolicy, failures: u32, now: Instant) -> Suspended {
+    let mut retry = Retry::start(policy, now);
+    let mut wait = None;
+    for _ in 0..failures {
+        wait = Some(waits(retry.record(policy, LOST, 1 << 31, now)));
+    }
+    Suspended { retry, wait }
+}
+
+#[track_caller]
+fn waits<S: Debug>(next: Next<S>) -> Wait {
+    match next {
+        Next::Wait(wait) => wait,
+        Next::Stop(stop) => panic!("stopped: {stop:?}"),
+    }
+}
+
+/// What is left of the wait, then what the next failure says, and what is left of the deadline.
+fn goes_on(
+    policy: &RetryPolicy,
+    state: &Suspended,
+    from: Instant,
+    later: Duration,
+) -> (Option<Duration>, String, Option<Duration>) {
+    let now = from.saturating_add(later);
+    let next = match state.retry.clone().record(policy, LOST, 7, now) {
+        Next::Wait(wait) => format!("attempt {} in {:?}", wait.attempt(), wait.delay()),
+        Next::Stop(stop) => format!("{stop:?}"),
+    };
+    let deadline = state.retry.deadline().map(|deadline| deadline.saturating_since(now));
+    (state.wait.map(|wait| wait.remaining(now)), next, deadline)
+}
+
+#[test]
+fn a_reconnect_loop() {
+    let now = at(5);
+    let states = [0, 1, 4, 40, 999].map(|failures| suspended(&JOIN, failures, now));
+    assert_persists(&JOIN, &states, now, |state, from, later| goes_on(&JOIN, state, from, later));
+}
+
+#[test]
+fn a_call_with_a_deadline_and_refusals() {
+    let now = at(5);
+    let mut refused = suspended(&BOUNDED, 1, now);
+    let soon = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::At(at(2_000)));
+    refused.wait = Some(waits(refused.retry.refused(&BOUNDED, soon, 0, now)));
+    let mut over = suspended(&BOUNDED, 8, now);
+    over.wait = None;
+    assert!(matches!(over.retry.record(&BOUNDED, LOST, 0, now), Next::Stop(_)));
+    let states = [suspended(&BOUNDED, 0, now), suspended(&BOUNDED, 4, now), refused, over];
+    assert_persists(&BOUNDED, &states, now, |state, from, later| {
+        goes_on(&BOUNDED, state, from, later)
+    });
+}
+
+#[test]
+fn a_series_of_delays() {
+    let states = [0, 3, 100].map(|taken| {
+        let mut delays = Backoff::DEFAULT.delays();
+        delays.by_ref().take(taken).for_each(drop);
+        delays
+    });
+    assert_persists(&Backoff::DEFAULT, &states, at(9), |state: &Delays, _, _| {
+        state.clone().take(9).collect::<Vec<_>>()
+    });
+}
+
+// --- what cannot be -------------------------------------------------------------------------------
+
+#[test]
+fn a_call_that_the_policy_could_not_have_come_to_is_invalid() {
+    let now = at(5);
+    let bytes = saved(&BOUNDED, &suspended(&BOUNDED, 4, now), now);
+    let with = |place: usize, field: &[u8]| {
+        let bytes = resealed(&bytes, |body| {
+            body[2 + place..][..field.len()].copy_from_slice(field);
+        });
+        BOUNDED.restore(&bytes, now).map(drop)
+    };
+    let invalid = Err(SnapshotError::Invalid);
+    assert_eq!(with(0, &9_u32.to_le_bytes()), invalid, "no attempt is left to wait for");
+    assert_eq!(with(0, &0_u32.to_le_bytes()), invalid, "nothing has failed, yet it waits");
+    assert_eq!(with(4, &3_u32.to_le_bytes()), invalid, "more refusals than are waited for");
+    assert_eq!(with(8, &(60 * SECOND + 1).to_le_bytes()), invalid, "a delay above the longest");
+    assert_eq!(with(16, &(3_000 * SECOND + 1).to_le_bytes()), invalid, "beyond the deadline");
+    assert_eq!(with(24, &[2]), invalid, "neither waiting nor not");
+    assert_eq!(with(24, &[0]), invalid, "a delay without a wait");
+    assert_eq!(with(33, &0_u64.to_le_bytes()), invalid, "more left than there was");
+    assert_eq!(with(33, &(60 * SECOND + 1).to_le_bytes()), invalid, "a wait above the longest");
+    assert_eq!(with(0, &8_u32.to_le_bytes()), Ok(()));
+    // The other policy has no deadline, and this one has.
+    assert_eq!(JOIN.restore(&bytes, now).map(drop), invalid);
+    let endless = saved(&JOIN, &suspended(&JOIN, 4, now), now);
+    assert_eq!(BOUNDED.restore(&endless, now).map(drop), invalid);
+}
+
+#[test]
+fn a_clock_that_stepped_back_before_the_save_makes_nothing_longer() {
+    let call = suspended(&BOUNDED, 4, at(10_000));
+    let delay = call.wait.unwrap().delay();
+    let restored = BOUNDED.restore(&saved(&BOUNDED, &call, at(1)), Instant::EPOCH).unwrap();
+    assert_eq!(restored.wait.unwrap().remaining(Instant::EPOCH), delay);
+    assert_eq!(restored.retry.deadline(), Some(at(3_000)));
+}
+
+// --- the numbers ----------------------------------------------------------------------------------
+
+/// Of all machines, whoever wrote them: they are read from the table itself.
+#[test]
+fn no_two_machines_share_a_number() {
+    let table = include_str!("../../resil-core/src/snapshot.rs");
+    let mut machines = BTreeMap::new();
+    for line in table.lines().filter_map(|line| line.trim().strip_prefix("pub const ")) {
+        let Some((name, number)) = line.split_once(": u8 = ") else { continue };
+        let number: u8 = number.trim_end_matches(';').parse().unwrap();
+        let before = machines.insert(number, name);
+        assert_eq!(before, None, "{name} and {before:?} both have the number {number}");
+    }
+    assert!(machines.len() >= 16, "{machines:?}");
+    let of = |number: u8| machines[&number];
+    assert_eq!(of(CircuitBreakerConfig::KIND), "CIRCUIT_BREAKER");
+    assert_eq!(of(<RetryPolicy as Persist>::KIND), "RETRY");
+    assert_eq!(of(Backoff::KIND), "BACKOFF");
+}
+
+#[test]
+fn a_machines_bytes_are_refused_by_every_other() {
+    let now = at(1);
+    let bytes = saved(&Backoff::DEFAULT, &Backoff::DEFAULT.delays(), now);
+    assert_eq!(BREAKER.restore(&bytes, now).unwrap_err(), SnapshotError::Length);
+    let long = saved(&JOIN, &suspended(&JOIN, 1, now), now);
+    assert_eq!(BREAKER.restore(&long, now).unwrap_err(), SnapshotError::Length);
+    // Of the same length, it is the kind that tells them apart.
+    let as_backoff = resealed(&bytes, |body| body[0] = CircuitBreakerConfig::KIND);
+    let error = Backoff::DEFAULT.restore(&as_backoff, now).unwrap_err();
+    assert_eq!(error, SnapshotError::Kind);
+}
+
+// --- a node that reboots into an outage -----------------------------------------------------------
+
+/// A node in an outage: it asks its breaker each second, and its reconnect loop when that has waited.
+struct Node {
+    breaker: CircuitBreakerState,
+    join: Suspended,
+    calls: u32,
+}
+
+impl Node {
+    fn new(now: Instant) -> Self {
+        let join = Suspended { retry: Retry::start(&JOIN, now), wait: None };
+        Self { breaker: CircuitBreakerState::new(), join, calls: 0 }
+    }
+
+    /// One second of it; everything fails.
+    fn live(&mut self, now: Instant) {
+        if let Ok(permit) = BREAKER.try_acquire(&mut self.breaker, 0, now) {
+            self.calls += 1;
+            let failure = Outcome::Failure(FailureClass::Transient);
+            BREAKER.record(&mut self.breaker, permit, failure, 0, now);
+        }
+        if self.join.wait.is_none_or(|wait| wait.until().is_reached(now)) {
+            self.calls += 1;
+            self.join.wait = match self.join.retry.record(&JOIN, LOST, 1 << 31, now) {
+                Next::Wait(wait) => Some(wait),
+                Next::Stop(_) => None,
+            };
+        }
+    }
+
+    /// Down, and up again with a clock that begins anew.
+    fn reboot(&self, now: Instant) -> Self {
+        let breaker = saved(&BREAKER, &self.breaker, now);
+        let join = saved(&JOIN, &self.join, now);
+        Self {
+            breaker: BREAKER.restore(&breaker, Instant::EPOCH).unwrap(),
+            join: JOIN.restore(&join, Instant::EPOCH).unwrap(),
+            calls: 0,
+        }
+    }
+}
+
+#[test]
+fn a_node_that_reboots_into_an_outage_does_not_stampede() {
+    let mut steady = Node::new(Instant::EPOCH);
+    (0..300).for_each(|second| steady.live(at(second)));
+    assert_eq!(BREAKER.state(&steady.breaker, at(300)), State::Open);
+
+    let mut rebooted = steady.reboot(at(300));
+    steady.calls = 0;
+    let mut forgetful = Node::new(Instant::EPOCH);
+    for second in 0..600 {
+        steady.live(at(300 + second));
+        rebooted.live(at(second));
+        forgetful.live(at(second));
+        assert_eq!(rebooted.calls, steady.calls, "{second} s after the reboot");
+    }
+    assert!(forgetful.calls > rebooted.calls + 8, "{} and {}", forgetful.calls, rebooted.calls);
+}
+
+#[test]
+fn a_boot_loop_does_not_hammer() {
+    // Every 20 s it browns out. What is off does not count down.
+    let mut node = Node::new(Instant::EPOCH);
+    let mut calls = 0;
+    for _ in 0..30 {
+        (0..20).for_each(|second| node.live(at(second)));
+        calls += node.calls;
+        node = node.reboot(at(20));
+    }
+    let mut forgetful = 0;
+    for _ in 0..30 {
+        let mut node = Node::new(Instant::EPOCH);
+        (0..20).for_each(|second| node.live(at(second)));
+        forgetful += node.calls;
+    }
+    assert!(calls * 10 < forgetful, "{calls} calls, {forgetful} without memory");
+}
