@@ -39,11 +39,6 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         ahead.totals
     }
 
-    /// Whether every counter is zero.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.totals == [0; C]
-    }
-
     /// Adds `by` to a counter of the present sub-window; call [`advance`](Self::advance) before. What
     /// does not fit into 32 bits is not counted.
     pub(crate) fn add(&mut self, counter: usize, by: u32) {

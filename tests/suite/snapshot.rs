@@ -266,7 +266,7 @@ fn no_two_machines_share_a_number() {
     }
     assert!(machines.len() >= 16, "{machines:?}");
     let of = |number: u8| machines[&number];
-    assert_eq!(of(CircuitBreakerConfig::KIND), "CIRCUIT_BREAKER");
+    assert_eq!(of(<CircuitBreakerConfig>::KIND), "CIRCUIT_BREAKER");
     assert_eq!(of(<RetryPolicy as Persist>::KIND), "RETRY");
     assert_eq!(of(Backoff::KIND), "BACKOFF");
 }
@@ -279,7 +279,7 @@ fn a_machines_bytes_are_refused_by_every_other() {
     let long = saved(&JOIN, &suspended(&JOIN, 1, now), now);
     assert_eq!(BREAKER.restore(&long, now).unwrap_err(), SnapshotError::Length);
     // Of the same length, it is the kind that tells them apart.
-    let as_backoff = resealed(&bytes, |body| body[0] = CircuitBreakerConfig::KIND);
+    let as_backoff = resealed(&bytes, |body| body[0] = <CircuitBreakerConfig>::KIND);
     let error = Backoff::DEFAULT.restore(&as_backoff, now).unwrap_err();
     assert_eq!(error, SnapshotError::Kind);
 }

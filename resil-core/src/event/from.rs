@@ -12,7 +12,7 @@ use crate::{ErrorCode, snapshot::SnapshotError};
 
 impl Event {
     /// A breaker changed its state. `a` and `b` are before and after: 0 closed, 1 open, 2 half-open, 3
-    /// forced open, 4 disabled.
+    /// forced open, 4 disabled, 5 metrics only.
     #[must_use]
     #[inline]
     pub const fn of_transition(transition: Transition, source: u16, at: Instant) -> Self {
@@ -22,6 +22,7 @@ impl Event {
             State::HalfOpen => EventKind::BreakerHalfOpened,
             State::ForcedOpen => EventKind::BreakerForcedOpen,
             State::Disabled => EventKind::BreakerDisabled,
+            State::MetricsOnly => EventKind::BreakerMetricsOnly,
         };
         Self::new(kind, source, number(transition.from), number(transition.to), at)
     }
@@ -79,7 +80,7 @@ impl Event {
     }
 
     /// A retry gave up. `a` is the number of attempts that failed, `b` the reason: 0 fatal, 1 ignored, 2
-    /// exhausted, 3 deadline, 4 never.
+    /// exhausted, 3 deadline, 4 never, 5 budget.
     #[must_use]
     #[inline]
     pub const fn of_stop(stop: Stop, failed: u32, source: u16, at: Instant) -> Self {
@@ -89,6 +90,7 @@ impl Event {
             Stop::Exhausted => 2,
             Stop::Deadline => 3,
             Stop::Never => 4,
+            Stop::Budget => 5,
         };
         Self::new(EventKind::RetryStopped, source, failed, reason, at)
     }
@@ -190,6 +192,7 @@ const fn number(state: State) -> u32 {
         State::HalfOpen => 2,
         State::ForcedOpen => 3,
         State::Disabled => 4,
+        State::MetricsOnly => 5,
     }
 }
 
@@ -201,6 +204,7 @@ const fn breaker_state(number: u32) -> Option<State> {
         2 => State::HalfOpen,
         3 => State::ForcedOpen,
         4 => State::Disabled,
+        5 => State::MetricsOnly,
         _ => return None,
     })
 }
@@ -230,7 +234,7 @@ mod tests {
         for number in 0..5 {
             assert_eq!(super::number(breaker_state(number).unwrap()), number);
         }
-        assert_eq!(breaker_state(5), None);
+        assert_eq!(breaker_state(6), None);
     }
 
     #[test]

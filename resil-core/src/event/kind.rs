@@ -139,6 +139,7 @@ kinds! {
     BreakerForcedOpen = 305, "BREAKER_FORCED_OPEN", Warn, number("from"), number("to"), "somebody opened a breaker by hand";
     BreakerDisabled = 306, "BREAKER_DISABLED", Warn, number("from"), number("to"), "somebody disabled a breaker";
     BreakerStale = 307, "BREAKER_STALE", Debug, UNUSED, UNUSED, "a result came too late to count";
+    BreakerMetricsOnly = 308, "BREAKER_METRICS_ONLY", Warn, number("from"), number("to"), "somebody set a breaker to detect only";
     PeerEjected = 311, "PEER_EJECTED", Warn, number("peer"), span("wait"), "a peer gets no calls for a time";
     PeerReadmitted = 312, "PEER_READMITTED", Info, number("peer"), UNUSED, "a peer gets calls again";
 
