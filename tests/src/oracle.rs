@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod call;
 pub mod health;
 pub mod heartbeat;
+pub mod budget;
 pub mod rate_limit;
 pub mod retry;
 
