@@ -1,9 +1,11 @@
 //! Reference models, one per machine.
 
+pub mod adaptive;
 pub mod backoff;
 pub mod breaker;
 pub mod rate_limit;
 pub mod retry;
+pub mod throttle;
 
 use num_bigint::BigInt;
 
