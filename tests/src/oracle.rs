@@ -1,5 +1,6 @@
 //! Reference models, one per machine.
 
+pub mod adaptive;
 pub mod backoff;
 pub mod breaker;
 pub mod call;
@@ -8,6 +9,7 @@ pub mod heartbeat;
 pub mod budget;
 pub mod rate_limit;
 pub mod retry;
+pub mod throttle;
 
 use num_bigint::BigInt;
 

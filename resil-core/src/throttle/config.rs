@@ -24,7 +24,7 @@ pub struct AdaptiveThrottle {
     /// Of one sub-window.
     pub(super) width: u64,
     pub(super) min_requests: u32,
-    /// The share that is always let through is 2^32 less this.
+    /// In 2^-32, rounded up: what is drawn below it may be refused.
     pub(super) max_share: u32,
     pub(super) multiplier: Ratio,
 }
@@ -131,7 +131,8 @@ impl AdaptiveThrottleBuilder {
         Ok(AdaptiveThrottle {
             width,
             min_requests: self.min_requests,
-            max_share: crate::fixed::parts(share),
+            max_share: (((share.numerator() as u64) << 32).div_ceil(share.denominator() as u64))
+                as u32,
             multiplier: k,
         })
     }

@@ -196,6 +196,40 @@ mod tests {
     }
 
     #[test]
+    fn the_decision_the_share_and_the_formula_agree_at_every_size_pitfall_49() {
+        for multiplier in [crate::Ratio::TWO, crate::Ratio::new(65_535, 65_521)] {
+            let throttle =
+                AdaptiveThrottle::builder().multiplier(multiplier).min_requests(0).build().unwrap();
+            let (above, below) =
+                (u128::from(multiplier.numerator()), u128::from(multiplier.denominator()));
+            for (requests, accepts) in [
+                (1, 0),
+                (3, 1),
+                (1_000, 499),
+                (1 << 24, 1 << 22),
+                (u32::MAX, 1),
+                (u32::MAX, 1 << 31),
+            ] {
+                let state = throttle.counted_now([requests, accepts, 0], 0, NOW);
+                let share = throttle.reject_share(&state, NOW);
+                for drawn in
+                    [0, 1, share.saturating_sub(1), share, share.saturating_add(1), u32::MAX]
+                {
+                    // drawn / 2^32 < (requests - K * accepts) / (requests + 1), and < 9/10
+                    let wanted = (u128::from(drawn) * (u128::from(requests) + 1) * below)
+                        < ((u128::from(requests) * below)
+                            .saturating_sub(u128::from(accepts) * above)
+                            << 32)
+                        && u128::from(drawn) * 10 < 9 << 32;
+                    assert_eq!(drawn < share, wanted, "{requests} {accepts} {drawn}");
+                    let refused = throttle.try_acquire(&mut state.clone(), drawn, NOW).is_err();
+                    assert_eq!(refused, wanted, "{requests} {accepts} {drawn}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_neutral_outcome_is_as_if_nobody_had_asked() {
         let throttle = AdaptiveThrottle::DEFAULT;
         let mut state = ThrottleState::new();

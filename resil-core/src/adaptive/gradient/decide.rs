@@ -22,7 +22,7 @@ impl Gradient {
     #[must_use]
     #[inline]
     pub const fn is_probing(&self, state: &GradientState, now: Instant) -> bool {
-        self.probe.is_some() && (state.is_probing != state.deadline.is_reached(now))
+        self.probe.is_some() && (state.is_probing != state.is_due(now))
     }
 
     /// The deadline of the probe, no further ahead than it can be.
@@ -34,7 +34,7 @@ impl Gradient {
     fn keep_time(&self, state: &mut GradientState, entropy: impl Entropy, now: Instant) {
         let Some(probe) = &self.probe else { return };
         state.deadline = self.deadline(probe, state, now);
-        if !state.deadline.is_reached(now) {
+        if !state.is_due(now) {
         } else if state.is_probing {
             self.end_probe(probe, state, entropy, now);
         } else {
@@ -128,7 +128,7 @@ impl ConcurrencyLimit for Gradient {
         };
         let from = self.limit(state, now);
         match &self.probe {
-            Some(probe) if state.is_probing && !state.deadline.is_reached(now) => {
+            Some(probe) if state.is_probing && !state.is_due(now) => {
                 if permit.round != state.round {
                     return Recorded::Released;
                 }
@@ -167,7 +167,7 @@ impl ConcurrencyLimit for Gradient {
     /// there is nothing to wait for.
     fn next_deadline(&self, state: &GradientState, now: Instant) -> Option<Instant> {
         let deadline = self.deadline(self.probe.as_ref()?, state, now);
-        if deadline.is_reached(now) { None } else { Some(deadline) }
+        if deadline.is_reached(now) || deadline == Instant::MAX { None } else { Some(deadline) }
     }
 
     fn reset(&self, state: &mut GradientState) {

@@ -27,6 +27,13 @@ pub struct GradientState {
 
 const _: () = assert!(size_of::<GradientState>() <= 48);
 
+impl GradientState {
+    /// Whether the deadline has come. The end of time is none: nothing comes after it.
+    pub(super) const fn is_due(&self, now: Instant) -> bool {
+        self.deadline.is_reached(now) && self.deadline.as_nanos() < Instant::MAX.as_nanos()
+    }
+}
+
 /// What has come in since the window, or the probe, began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
