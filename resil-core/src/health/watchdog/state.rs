@@ -109,7 +109,7 @@ impl<const N: usize> WatchdogConfig<N> {
         }
     }
 
-    /// A task is alive: its channel is due one period from now.
+    /// A task is alive: its channel is due one period from now. One that is suspended stays so.
     ///
     /// # Errors
     ///
