@@ -9,6 +9,8 @@
 //! - Checks run concurrently, each with its own timeout: one that hangs delays the answer by its
 //!   timeout at most, and delays no other check.
 //! - A check that errs, panics or takes too long is unhealthy, with the reason as message.
+//! - Whom a check counts for, how bad it can get, how many results in a row change it, maintenance and
+//!   causes are core's, set with [`Check`].
 //! - A check runs once at a time: whoever asks while a run is going gets the result of that run. A
 //!   run that is overdue and cannot be stopped is waited for before the check is started again.
 //! - Cancel-safe: runs go on without whoever asked, and their results are stored.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 ///
 /// ```
 /// use core::time::Duration;
-/// use resil_std::core::health::HealthCheckResult;
+/// use resil_std::core::health::{Criticality, Groups, HealthCheckResult};
 /// use resil_std::health::{Check, HealthChecker};
 ///
 /// let checker = HealthChecker::new();
@@ -22,6 +22,14 @@ use tokio::task::JoinHandle;
 ///         .timeout(Duration::from_secs(1)),
 /// )?;
 /// checker.register(Check::sync("disk", || std::fs::metadata("/").map(|_| ())))?;
+/// // It is elsewhere, so no restart of this node helps; the node can do without; and one lost answer
+/// // means nothing.
+/// checker.register(
+///     Check::sync("cache", || std::net::TcpStream::connect("10.0.0.7:6379").map(|_| ()))
+///         .groups(Groups::READINESS)
+///         .criticality(Criticality::Optional)
+///         .fall(3),
+/// )?;
 /// # Ok::<(), resil_std::core::health::RegisterError>(())
 /// ```
 pub struct Check {

@@ -67,7 +67,7 @@ pub enum Boot {
     Other,
 }
 
-/// What a life leaves to the next one: 2 bytes, and 6 as a [snapshot](crate::snapshot).
+/// What a life leaves to the next one: 3 bytes, and 6 as a [snapshot](crate::snapshot).
 ///
 /// Keep it where a reset does not reach: in RTC memory, or in RAM that the startup code leaves alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -109,7 +109,7 @@ impl<const N: usize> WatchdogConfig<N> {
         }
     }
 
-    /// A task is alive: its channel is due one period from now.
+    /// A task is alive: its channel is due one period from now. One that is suspended stays so.
     ///
     /// # Errors
     ///
