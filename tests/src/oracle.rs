@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod rate_limit;
 pub mod retry;
+pub mod warm_up;
 
 use num_bigint::BigInt;
 
