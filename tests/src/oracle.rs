@@ -10,6 +10,7 @@ pub mod budget;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;
+pub mod warm_up;
 
 use num_bigint::BigInt;
 

@@ -1,1 +1,7 @@
-//! Stub.
+//! Reservations and debts, limits that agree, changes of quota, warming up, classes: their laws.
+
+mod all_of;
+mod classes;
+mod quota_change;
+mod reserve;
+mod warm_up;

@@ -11,11 +11,11 @@ use resil_tests::oracle::{Ratio, exact};
 
 const YEARS_500: u64 = 500 * 365 * 24 * 3600 * 1_000_000_000;
 
-fn at(nanos: u64) -> Instant {
+pub(super) fn at(nanos: u64) -> Instant {
     Instant::from_nanos(nanos)
 }
 
-fn config(quota: Quota) -> RateLimitConfig {
+pub(super) fn config(quota: Quota) -> RateLimitConfig {
     RateLimitConfig::builder()
         .max_requests(quota.max)
         .time_window(Duration::from_nanos(quota.window))
@@ -25,7 +25,7 @@ fn config(quota: Quota) -> RateLimitConfig {
 }
 
 /// Whole and fractional token times from 1 ns up, small bursts, and bursts above the maximum.
-fn quota() -> impl Strategy<Value = Quota> {
+pub(super) fn quota() -> impl Strategy<Value = Quota> {
     let token = prop_oneof![1_u64..4, 1_u64..100, 1_u64..1_000_000, Just(600_000_000)];
     (1_u32..=12, token, 0_u64..7, 1_u32..=14).prop_map(|(max, token, odd, burst)| Quota {
         max,
@@ -51,7 +51,7 @@ fn wild_quota() -> impl Strategy<Value = Quota> {
 }
 
 #[derive(Clone, Debug)]
-enum Op {
+pub(super) enum Op {
     /// Time passes: so many quarters of a token's time, and so many nanoseconds.
     Step(u64, u64),
     /// Time goes back by as much.
@@ -61,7 +61,7 @@ enum Op {
     Refund(usize),
 }
 
-fn forward() -> impl Strategy<Value = Op> {
+pub(super) fn forward() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0_u64..12, 0_u64..3).prop_map(|(quarters, odd)| Op::Step(quarters, odd)),
         1 => (0_u64..200, 0_u64..1_000).prop_map(|(quarters, odd)| Op::Step(quarters, odd)),
@@ -71,7 +71,7 @@ fn forward() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn any_way() -> impl Strategy<Value = Op> {
+pub(super) fn any_way() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => forward(),
         2 => (0_u64..12, 0_u64..3).prop_map(|(quarters, odd)| Op::Back(quarters, odd)),
@@ -82,20 +82,20 @@ fn any_way() -> impl Strategy<Value = Op> {
 
 /// A clock that ops move; it also knows how much time has passed forward in all.
 #[derive(Clone, Debug)]
-struct Time {
+pub(super) struct Time {
     quarter: u64,
-    now: u64,
-    passed: u64,
-    steps_back: u64,
+    pub(super) now: u64,
+    pub(super) passed: u64,
+    pub(super) steps_back: u64,
 }
 
 impl Time {
-    fn new(quota: Quota, now: u64) -> Self {
+    pub(super) fn new(quota: Quota, now: u64) -> Self {
         let quarter = quota.window / u64::from(quota.max) / 4;
         Self { quarter, now, passed: 0, steps_back: 0 }
     }
 
-    fn apply(&mut self, op: &Op) {
+    pub(super) fn apply(&mut self, op: &Op) {
         match *op {
             Op::Step(quarters, odd) => self.forward(quarters * self.quarter + odd),
             Op::Jump => self.forward(YEARS_500 / 4),
@@ -115,7 +115,12 @@ impl Time {
 }
 
 /// A refusal is exact: what it refuses passes at its instant and not a nanosecond before.
-fn assert_exact<L: Limit>(limiter: &Limiter<L>, cost: u32, rejected: Rejected, now: u64) {
+pub(super) fn assert_exact<L: Limit>(
+    limiter: &Limiter<L>,
+    cost: u32,
+    rejected: Rejected,
+    now: u64,
+) {
     assert_eq!(limiter.peek(cost, at(now)), Err(rejected), "asking again changes nothing");
     let RetryAt::At(retry) = rejected.retry() else {
         assert_eq!(rejected.code(), ErrorCode::RateLimitCostExceedsBurst);
@@ -128,7 +133,7 @@ fn assert_exact<L: Limit>(limiter: &Limiter<L>, cost: u32, rejected: Rejected, n
 }
 
 /// At a deadline an answer changes, none changes before, and the next one is later or none.
-fn assert_deadline<L: Limit>(limit: &L, state: &L::State, now: u64) {
+pub(super) fn assert_deadline<L: Limit>(limit: &L, state: &L::State, now: u64) {
     let answer = |now| (limit.available(state, at(now)), limit.is_fresh(state, at(now)));
     let Some(next) = limit.next_deadline(state, at(now)) else {
         assert!(limit.is_fresh(state, at(now)), "nothing more will change");
@@ -141,7 +146,7 @@ fn assert_deadline<L: Limit>(limit: &L, state: &L::State, now: u64) {
 }
 
 /// What holds for every limit; returns what was admitted and not refunded.
-fn run<L: Limit + Clone>(limit: &L, quota: Quota, ops: &[Op], start: u64) -> Log {
+pub(super) fn run<L: Limit + Clone>(limit: &L, quota: Quota, ops: &[Op], start: u64) -> Log {
     let mut limiter = Limiter::new(limit.clone());
     let mut time = Time::new(quota, start);
     let mut log = Log::default();

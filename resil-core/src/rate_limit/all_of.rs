@@ -82,6 +82,9 @@ impl<A, B> AllOf<A, B> {
 /// A limit, the state it decides about, and what it is asked for.
 type Ask<'a, L> = (&'a L, &'a mut <L as Limit>::State, u32);
 
+/// What three limits took.
+type Three<A, B, C> = (<A as Limit>::Charge, <B as Limit>::Charge, <C as Limit>::Charge);
+
 /// Admits a request that two limits have to admit, each with its own state and cost: both, or
 /// neither. For a peer's limit and the node's own, whose state cannot lie in any peer's.
 ///
@@ -136,7 +139,7 @@ pub fn acquire_three<A: Limit, B: Limit, C: Limit>(
     b: Ask<'_, B>,
     c: Ask<'_, C>,
     now: Instant,
-) -> Result<(A::Charge, B::Charge, C::Charge), Rejected> {
+) -> Result<Three<A, B, C>, Rejected> {
     let ((a, a_state, a_cost), (c, c_state, c_cost)) = (a, c);
     let (b, b_state, b_cost) = b;
     let refused = later(a.peek(a_state, a_cost, now).err(), b.peek(b_state, b_cost, now).err());

@@ -18,8 +18,9 @@ use crate::time::Instant;
 /// # Laws
 ///
 /// - Counting each admission at the instant of its reservation, what was not cancelled keeps the law
-///   of the limit. In every interval that ends with an admission, so does all that was taken,
-///   [charges](Self::charge) included.
+///   of the limit. Charges come on top of it for those who have their leave already; whoever asks
+///   after a [charge](Self::charge) waits for it: in every interval that ends with an admission, what
+///   was taken before it was asked for keeps the law, charges included.
 /// - First come, first served: as long as nothing is cancelled, no reservation is due before one
 ///   made earlier, and no request overtakes one.
 /// - It owes at most one refill beyond an empty bucket: a reservation is due within one refill, and a
