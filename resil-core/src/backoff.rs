@@ -173,6 +173,12 @@ impl Backoff {
         Duration::from_nanos(self.max)
     }
 
+    /// [`max_delay`](Self::max_delay) in nanoseconds.
+    #[inline]
+    pub(crate) const fn max_nanos(&self) -> u64 {
+        self.max
+    }
+
     /// How delays are spread.
     #[must_use]
     pub const fn jitter(&self) -> Jitter {

@@ -3,10 +3,10 @@
 pub mod adaptive;
 pub mod backoff;
 pub mod breaker;
+pub mod budget;
 pub mod call;
 pub mod health;
 pub mod heartbeat;
-pub mod budget;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;

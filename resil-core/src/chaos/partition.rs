@@ -22,7 +22,7 @@ use core::time::Duration;
 /// let cut = (0..100_000_u64)
 ///     .filter(|second| split.is_cut(1, 2, Instant::from_nanos(second * 1_000_000_000)))
 ///     .count();
-/// assert_eq!(cut, 12_500, "an eighth of the time: half of the pairs are in one group");
+/// assert!((11_500..13_500).contains(&cut), "an eighth of the time: half of the pairs stay together");
 /// # Ok::<(), resil_core::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn states_convert_both_ways() {
-        for number in 0..5 {
+        for number in 0..6 {
             assert_eq!(super::number(breaker_state(number).unwrap()), number);
         }
         assert_eq!(breaker_state(6), None);

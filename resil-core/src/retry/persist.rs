@@ -1,8 +1,9 @@
 //! A reconnect loop over a reboot.
 
+use super::policy::NO_DEADLINE;
 use super::{Retry, RetryPolicy, Wait};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
-use crate::time::{Instant, saturating_nanos};
+use crate::time::Instant;
 
 /// A call to go on with after a reboot: how far it was, and what it was waiting for.
 ///
@@ -102,7 +103,7 @@ impl<C> Persist for RetryPolicy<C> {
         let wait = Wait { until: now.plus_nanos(left), delay, attempt: retry.attempt() };
         let can_be = failed <= self.max_attempts()
             && refused <= self.max_refusal_waits()
-            && previous <= saturating_nanos(self.backoff().max_delay())
+            && previous <= self.backoff().max_nanos()
             && left <= delay
             && if has_wait { self.can_wait(&retry, delay) } else { delay == 0 };
         if !can_be {
@@ -115,16 +116,16 @@ impl<C> Persist for RetryPolicy<C> {
 impl<C> RetryPolicy<C> {
     /// How far ahead a deadline can be; `None` where there is none.
     fn horizon(&self) -> Option<u64> {
-        self.deadline().map(saturating_nanos)
+        (self.deadline != NO_DEADLINE).then_some(self.deadline)
     }
 
     /// Whether a call like this can be waiting for this long: after an attempt, for a delay of ours or
     /// the peer's; after a refusal, for anything up to the deadline.
     fn can_wait(&self, retry: &Retry, delay: u64) -> bool {
-        let ours = saturating_nanos(self.backoff().max_delay());
+        let ours = self.backoff().max_nanos();
         let longest = match self.horizon() {
             Some(horizon) if retry.refused > 0 => horizon,
-            _ => ours.max(saturating_nanos(self.max_retry_after())),
+            _ => ours.max(self.max_retry_after),
         };
         retry.failed < self.max_attempts()
             && (retry.failed > 0 || retry.refused > 0)

@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 /// No deadline: further away than time goes.
-const NO_DEADLINE: u64 = u64::MAX;
+pub(super) const NO_DEADLINE: u64 = u64::MAX;
 
 /// When to try again: attempts, delays, deadline, and a classifier of errors.
 ///
@@ -46,8 +46,8 @@ pub struct RetryPolicy<C = EveryError> {
     backoff: Backoff,
     /// After a throttled failure, where that has a curve of its own.
     throttled: Option<Backoff>,
-    deadline: u64,
-    max_retry_after: u64,
+    pub(super) deadline: u64,
+    pub(super) max_retry_after: u64,
     max_attempts: u32,
     max_refusal_waits: u32,
     classifier: C,

@@ -10,23 +10,29 @@
 use core::hint::black_box;
 use core::time::Duration;
 use negatives as _;
+use resil_core::backoff::Backoff;
 use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Request, Step};
-use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded,
+use resil_core::chaos::{
+    Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream,
 };
+use resil_core::circuit_breaker::{
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition,
+};
+use resil_core::event::{Event, EventKind, EventLog, Span};
 use resil_core::health::{
     Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat,
     HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe, Quorum,
     Watchdog, WatchdogConfig,
 };
-use resil_core::outcome::{Classification, Classify, EveryError, RetryAt};
+use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
     TokenBucket,
 };
-use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
+use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
 use resil_core::snapshot::Persist;
-use resil_core::{ErrorCode, Instant, Outcome, Rejected, time, valid};
+use resil_core::time::{TickCounter, TickRate};
+use resil_core::{Clock, Entropy, ErrorCode, Instant, Outcome, Rejected, time, valid};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
 const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
@@ -58,6 +64,15 @@ pub extern "C" fn _start() -> ! {
         limit(&black_box(LOGGED));
         peers::<TokenBucket>(TokenBucket::new(RATE));
         peers::<RateLimit>(RateLimit::new(RATE));
+        events();
+        chaos(&black_box(ChaosPolicy::DEFAULT));
+        wrong_clocks(&black_box(SKEW), &black_box(SPLIT));
+        ticks(&black_box(TICKS));
+        reboot(&black_box(CircuitBreakerConfig::DEFAULT), CircuitBreakerState::new());
+        let retry = black_box(Retry::start(&RetryPolicy::DEFAULT, any_now()));
+        let wait = black_box(None);
+        reboot(&black_box(RetryPolicy::DEFAULT), Suspended { retry, wait });
+        reboot(&black_box(Backoff::DEFAULT), Backoff::DEFAULT.delays());
         #[cfg(feature = "breach-panic")]
         black_box([1, 2, 3][black_box(1_usize)]);
         #[cfg(feature = "breach-float")]
@@ -272,4 +287,90 @@ fn refused(rejected: Rejected) {
     black_box(rejected.code().number());
     black_box(rejected.code().name());
     black_box(rejected.retry());
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const SKEW: Skew = {
+    let drifting = valid!(Skew::NONE.ahead(SECOND).behind(SECOND).drift(-50));
+    match drifting.corrected_every(SECOND) {
+        Ok(skew) => skew,
+        Err(_) => drifting,
+    }
+};
+const SPLIT: Partition = valid!(Partition::new(1, SECOND, 500_000, 3));
+const TICKS: TickRate = valid!(TickRate::new(32_768));
+
+/// Making, keeping and reading events. Writing them as text divides, as all text does.
+fn events() {
+    let mut log = black_box(EventLog::<16>::new());
+    let (source, at) = (black_box(0), any_now());
+    let (a, b) = (black_box(0), black_box(0));
+    log.push(Event::new(black_box(EventKind::CallStarted), source, a, b, at).only_detected());
+    let transition = Transition { from: black_box(State::Open), to: black_box(State::Closed) };
+    log.push(Event::of_transition(transition, source, at));
+    let refusal = Rejected::new(black_box(ErrorCode::LoadShed), black_box(RetryAt::Unknown));
+    log.push(Event::of_refusal(refusal, source, at));
+    log.push(Event::of_refused_retry(refusal, source, at));
+    log.push(Event::of_failure(a, black_box(FailureClass::Local), source, at));
+    log.push(Event::of_stop(black_box(Stop::Never), a, source, at));
+    let took = Span::from_nanos(black_box(0));
+    log.push(Event::of_error(black_box(ErrorCode::UnknownError), took, source, at));
+    let status = black_box(Some(HealthStatus::Degraded));
+    log.push(Event::of_health(black_box(None), status, source, at));
+    if let Some(event) = Event::of_fault(black_box(Fault::Drop), source, at) {
+        log.push(event);
+    }
+    let mut cursor = black_box(log.cursor());
+    black_box(log.waiting(&cursor));
+    black_box(log.read(&mut cursor));
+    black_box((cursor.lost(), log.lost(), log.unread(), log.len()));
+    black_box(log.cursor_at_end());
+    for event in log.iter() {
+        black_box((event.severity(), event.kind().number(), event.kind().fields()));
+        black_box((event.at(), event.source(), event.transition()));
+    }
+    for event in log.drain() {
+        black_box(event);
+    }
+    black_box(EventKind::from_number(black_box(0)));
+    black_box(Span::from_units(black_box(0)).as_nanos());
+}
+
+fn chaos(policy: &ChaosPolicy) {
+    let mut stream = black_box(Stream::new(black_box(0)));
+    black_box(policy.fault(&mut stream).until(any_now()));
+    black_box(stream.fork(black_box(0)).draw());
+    let mut state = black_box(ChaosState::new(stream));
+    black_box(policy.inject(&mut state).is_some());
+    black_box(state.in_burst());
+    black_box(Chaos::from_parts(policy, state).inject().is_some());
+}
+
+fn wrong_clocks(skew: &Skew, split: &Partition) {
+    black_box(skew.show(any_now()));
+    black_box(SkewedClock::new(any_now(), *skew).now());
+    black_box(split.is_cut(black_box(1), black_box(2), any_now()));
+    black_box(split.group(black_box(1), any_now()));
+    black_box(split.next_deadline(any_now()));
+}
+
+fn ticks(rate: &TickRate) {
+    let mut counter = black_box(TickCounter::from_ticks(rate, black_box(0)));
+    black_box(counter.widen(black_box(0)));
+    black_box((counter.last(), counter.ticks(), counter.next_deadline()));
+    black_box(rate.instant_at(black_box(0)));
+    black_box(rate.tick_at(any_now()));
+}
+
+/// Saving and restoring: any state, and any bytes.
+fn reboot<P: Persist>(policy: &P, state: P::State) {
+    let mut flash = black_box([0; 64]);
+    if let Ok(written) = policy.save(&black_box(state), any_now(), &mut flash) {
+        black_box(written);
+    }
+    black_box(
+        policy
+            .restore(black_box(flash.get(..black_box(45)).unwrap_or_default()), any_now())
+            .is_ok(),
+    );
 }
