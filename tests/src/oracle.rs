@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod breaker_windows;
 pub mod rate_limit;
 pub mod retry;
 

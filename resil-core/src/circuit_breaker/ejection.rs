@@ -27,8 +27,8 @@
 //! |---|---|---|
 //! | `max_ejected` | 1/2, at least one, never the last | Envoy's 10 % is for pools of interchangeable hosts. The load of a lost peer moves to nobody in a mesh, and when it splits in two, half of the peers are gone for real. Of three peers one is ejected, with either |
 //! | `panic_threshold` | 3/4 | Envoy panics at one half. Two of three neighbours do go at once, on one switch or in one power cut; three of three seldom do. So three must fail of three, three of four, eight of ten |
-//! | `min_peers` | 3 | of two that fail nobody can say whether they or we do |
-//! | `window` | 60 s | the seed's open time: who was ejected for it is still remembered as failing. Longer where calls are rarer than that |
+//! | `min_peers` | 3 | of two that fail nobody can say whether they or we do. Ejected ones make up the number, and two must have been heard of |
+//! | `window` | 60 s | the seed's open time. Longer where calls are rarer: it should see a call to most peers, or the few that fail are all it sees |
 //!
 //! # A timeline
 //!

@@ -106,7 +106,7 @@ impl<const WORDS: usize> EjectionConfigBuilder<WORDS> {
         self
     }
 
-    /// Of how many peers, at least 2. Default: 3.
+    /// Of how many peers, at least 2; ejected ones are among them, heard of or not. Default: 3.
     pub const fn min_peers(mut self, peers: u16) -> Self {
         self.min_peers = peers;
         self

@@ -198,15 +198,16 @@ impl<const WORDS: usize> EjectionConfig<WORDS> {
         if deadline.is_reached(now) { None } else { Some(deadline) }
     }
 
-    /// Who is to blame for what is in the window. An ejected peer is not called, and so is not heard
-    /// of, but it fails all the same.
+    /// Who is to blame for what is in the window. An ejected peer that was not heard of in it weighs
+    /// nothing, for neither may those have been that answer; it only helps to make the minimum.
     fn blame_in(&self, state: &EjectionState<WORDS>) -> Blame {
         let (present, before) = (&state.present, &state.before);
-        let heard = present.at_all.or(&before.at_all).or(&state.ejected).count();
-        let failing = present.failing.or(&before.failing).or(&state.ejected).count();
+        let heard = present.at_all.or(&before.at_all);
+        let failing = present.failing.or(&before.failing).count();
         let local = present.local.or(&before.local).count();
-        let most_fail =
-            heard >= u32::from(self.min_peers) && self.panic_threshold.is_reached(failing, heard);
+        let most_fail = heard.count() >= 2
+            && heard.or(&state.ejected).count() >= u32::from(self.min_peers)
+            && self.panic_threshold.is_reached(failing, heard.count());
         if most_fail || local.saturating_mul(2) > failing { Blame::Me } else { Blame::Peer }
     }
 }
