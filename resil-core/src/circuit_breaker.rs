@@ -110,6 +110,7 @@
 mod builder;
 mod config;
 mod decide;
+pub mod ejection;
 mod gate;
 mod machine;
 mod open_time;

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod call;
 pub mod health;
 pub mod heartbeat;
+pub mod breaker_windows;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;

@@ -1,7 +1,7 @@
 //! A state under another policy, and how a breaker begins.
 
 use super::config::CircuitBreakerConfig;
-use super::state::{CircuitBreakerState, Phase};
+use super::state::{CircuitBreakerState, Phase, Transition};
 use super::window::{Statistics, Window};
 use crate::entropy::Entropy;
 use crate::time::Instant;
@@ -17,6 +17,27 @@ impl<W: Window> CircuitBreakerConfig<W> {
         let mut state = CircuitBreakerState::new();
         self.rules.open(&mut state.core, entropy, now);
         state
+    }
+
+    /// Takes an opening back, for a peer that is not to blame after all: an open breaker is closed, and
+    /// the opening does not make the next one longer. Anything but open stays what it is. Permits that
+    /// are out turn stale. [Ejection](super::ejection) does so.
+    pub fn spare(
+        &self,
+        state: &mut CircuitBreakerState<W::Stats>,
+        now: Instant,
+    ) -> Option<Transition> {
+        let core = &mut state.core;
+        if !matches!(core.phase, Phase::Open) {
+            return None;
+        }
+        core.openings = core.openings.saturating_sub(1);
+        if core.openings > 0 && self.rules.open_time.escalates() {
+            let until = now.plus_nanos(self.rules.open_time.longest(core.openings));
+            return core.enter(Phase::Settling, until);
+        }
+        core.openings = 0;
+        core.enter(Phase::Closed, Instant::EPOCH)
     }
 
     /// What `state`, decided about by `old` so far, is under this policy.

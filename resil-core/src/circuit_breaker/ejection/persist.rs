@@ -1,0 +1,79 @@
+//! The rule over a reboot, and under another policy.
+
+use super::config::EjectionConfig;
+use super::peers::{Bits, EjectionState};
+use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
+use crate::time::Instant;
+
+impl<const WORDS: usize> EjectionConfig<WORDS> {
+    /// What `state`, decided about by `old` so far, is under this policy: the same peers, ejected or
+    /// not. What was heard counts for as long as this policy says, from when its half of the old
+    /// window began.
+    #[must_use]
+    pub fn inherit(
+        &self,
+        old: &Self,
+        state: &EjectionState<WORDS>,
+        now: Instant,
+    ) -> EjectionState<WORDS> {
+        let mut heir = state.clone();
+        heir.advance(old.width, now);
+        heir.advance(self.width, now);
+        heir
+    }
+}
+
+/// 12 bytes, and 32 for every 32 peers. Where the clock began again less than half a window ago, what
+/// was heard before counts from its epoch on, and so for up to half a window longer.
+impl<const WORDS: usize> Persist for EjectionConfig<WORDS> {
+    type State = EjectionState<WORDS>;
+
+    const KIND: u8 = kind::EJECTION;
+    const VERSION: u8 = 1;
+    const PAYLOAD: usize = WORDS.saturating_mul(32).saturating_add(8);
+
+    fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
+        let mut state = state.clone();
+        state.advance(self.width, now);
+        to.remaining(state.since.plus_nanos(self.width), now);
+        let EjectionState { known, ejected, present, before, .. } = &state;
+        for bits in [known, ejected] {
+            bits.0.iter().for_each(|word| to.u32(*word));
+        }
+        for heard in [present, before] {
+            for bits in [&heard.at_all, &heard.failing, &heard.local] {
+                bits.0.iter().for_each(|word| to.u32(*word));
+            }
+        }
+    }
+
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
+        let mut state = EjectionState::new();
+        let ends = from.remaining(self.width, now)?;
+        state.since = Instant::from_nanos(ends.nanos_since(Instant::from_nanos(self.width)));
+        let EjectionState { known, ejected, present, before, .. } = &mut state;
+        read_bits(known, from)?;
+        read_bits(ejected, from)?;
+        let mut is_possible = ejected.is_within(known);
+        for heard in [present, before] {
+            read_bits(&mut heard.at_all, from)?;
+            read_bits(&mut heard.failing, from)?;
+            read_bits(&mut heard.local, from)?;
+            is_possible &= heard.at_all.is_within(known)
+                && heard.failing.is_within(&heard.at_all)
+                && heard.local.is_within(&heard.failing);
+        }
+        is_possible &= state.present.at_all.is_apart_from(&state.before.at_all);
+        if is_possible { Ok(state) } else { Err(SnapshotError::Invalid) }
+    }
+}
+
+fn read_bits<const WORDS: usize>(
+    bits: &mut Bits<WORDS>,
+    from: &mut Reader<'_>,
+) -> Result<(), SnapshotError> {
+    for word in &mut bits.0 {
+        *word = from.u32()?;
+    }
+    Ok(())
+}
