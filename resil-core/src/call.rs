@@ -117,7 +117,7 @@ mod step;
 pub use bound::Bound;
 pub use budget::{Budget, Extra};
 pub use gate::{End, Gate, Priority, Request};
-pub use hedge::Hedge;
+pub use hedge::Hedging;
 pub use layers::{Gates, Layers};
 pub use machine::Call;
 pub use peer::{PeerGate, PeerPolicy, PeerState};

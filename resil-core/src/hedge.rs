@@ -70,6 +70,7 @@
 //! 131 bytes a peer. A latency finds its bucket by shifts and moves the cursor, by few buckets as a
 //! rule and by 128 at most; one in 128 halves the counts. To look at the delay is a few shifts.
 
+mod hedging;
 mod histogram;
 mod policy;
 

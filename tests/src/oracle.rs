@@ -3,11 +3,11 @@
 pub mod adaptive;
 pub mod backoff;
 pub mod breaker;
+pub mod breaker_windows;
 pub mod budget;
 pub mod call;
 pub mod health;
 pub mod heartbeat;
-pub mod breaker_windows;
 pub mod rate_limit;
 pub mod retry;
 pub mod throttle;

@@ -1,12 +1,13 @@
 //! How an attempt ends, and what follows from it.
 
 use super::budget::{Budget, Extra};
-use super::hedge::Hedge;
+use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
 use super::policy::CallPolicy;
 use super::step::Verdict;
-use crate::outcome::{Classification, FailureClass, Outcome, RetryHint};
+use crate::hedge::HedgeDecision;
+use crate::outcome::{Classification, FailureClass, Outcome};
 use crate::time::Instant;
 
 impl<P, U> Call<P, U> {
@@ -15,7 +16,11 @@ impl<P, U> Call<P, U> {
         attempt: InFlight<P, U>,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        turn.gates.hedge().record(attempt.started_at, turn.now);
+        // The one that was too slow belongs to the picture: without it hedges come ever earlier.
+        for slower in self.in_flight.iter().flatten() {
+            turn.gates.hedge().record_latency(slower.started_at, turn.now);
+        }
+        turn.gates.hedge().record_latency(attempt.started_at, turn.now);
         turn.settle(attempt, Outcome::Success);
         self.end(Verdict::Success, turn);
     }
@@ -107,7 +112,9 @@ impl<P, U> Call<P, U> {
         if let Phase::Due(Due { wait: Some(wait), .. }) = &mut self.phase {
             wait.keep_time(now);
         }
-        if let (HedgeAt::At(at), Some(latest)) = (self.hedge, turn.gates.hedge().hedge_at(now)) {
+        if let HedgeAt::At(at) = self.hedge
+            && let Some(latest) = turn.gates.hedge().due(self.hedges, now)
+        {
             self.hedge = HedgeAt::At(at.min(latest));
         }
     }
@@ -130,14 +137,9 @@ impl<P, U> Call<P, U> {
         classification: Classification,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) -> bool {
-        match classification {
-            Classification::Failure(class, RetryHint::None) => {
-                class.is_retryable()
-                    && turn.gates.hedge().fires_early(class)
-                    && self.may_start_another(turn.policy)
-            }
-            Classification::Failure(..) | Classification::Ignored => false,
-        }
+        let Classification::Failure(class, hint) = classification else { return false };
+        let decision = turn.gates.hedge().on_failure(self.hedges, class, hint, turn.now);
+        decision == HedgeDecision::Now && self.may_start_another(turn.policy)
     }
 }
 

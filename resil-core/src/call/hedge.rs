@@ -1,42 +1,63 @@
 //! When to start a second attempt.
 
-use crate::outcome::FailureClass;
+use crate::hedge::HedgeDecision;
+use crate::outcome::{FailureClass, RetryHint};
 use crate::time::Instant;
 
 /// When a second attempt is worth starting while the first is still out. `()` never hedges.
-pub trait Hedge {
-    /// When a second attempt starts beside one that started at `started_at`; `None`: never.
-    fn hedge_at(&self, started_at: Instant) -> Option<Instant>;
+///
+/// Of what a [`HedgePolicy`](crate::hedge::HedgePolicy) can ask for, a call makes at most two attempts
+/// at a time.
+pub trait Hedging {
+    /// When a hedge starts beside an attempt that starts at `since`, where `sent` hedges have gone in
+    /// this call; `None`: never.
+    fn due(&self, sent: u8, since: Instant) -> Option<Instant>;
 
-    /// Whether a failure of this class starts the second attempt at once, without backoff.
-    fn fires_early(&self, class: FailureClass) -> bool;
+    /// What a failure means for a hedge that is not out yet. Only [`HedgeDecision::Now`] changes what
+    /// the call does: it starts the hedge at once, without backoff.
+    fn on_failure(
+        &self,
+        sent: u8,
+        class: FailureClass,
+        hint: RetryHint,
+        now: Instant,
+    ) -> HedgeDecision;
 
-    /// An attempt that started at `started_at` has succeeded.
-    fn record(&mut self, started_at: Instant, now: Instant);
+    /// An attempt that started at `since` was answered now, or dropped because another one was.
+    fn record_latency(&mut self, since: Instant, now: Instant);
 }
 
-impl Hedge for () {
-    fn hedge_at(&self, _: Instant) -> Option<Instant> {
+impl Hedging for () {
+    fn due(&self, _: u8, _: Instant) -> Option<Instant> {
         None
     }
 
-    fn fires_early(&self, _: FailureClass) -> bool {
-        false
+    fn on_failure(&self, _: u8, _: FailureClass, _: RetryHint, _: Instant) -> HedgeDecision {
+        HedgeDecision::Stop
     }
 
-    fn record(&mut self, _: Instant, _: Instant) {}
+    fn record_latency(&mut self, _: Instant, _: Instant) {}
 }
 
-impl<H: Hedge> Hedge for &mut H {
-    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
-        (**self).hedge_at(started_at)
+impl<H: Hedging> Hedging for &mut H {
+    #[inline]
+    fn due(&self, sent: u8, since: Instant) -> Option<Instant> {
+        (**self).due(sent, since)
     }
 
-    fn fires_early(&self, class: FailureClass) -> bool {
-        (**self).fires_early(class)
+    #[inline]
+    fn on_failure(
+        &self,
+        sent: u8,
+        class: FailureClass,
+        hint: RetryHint,
+        now: Instant,
+    ) -> HedgeDecision {
+        (**self).on_failure(sent, class, hint, now)
     }
 
-    fn record(&mut self, started_at: Instant, now: Instant) {
-        (**self).record(started_at, now);
+    #[inline]
+    fn record_latency(&mut self, since: Instant, now: Instant) {
+        (**self).record_latency(since, now);
     }
 }

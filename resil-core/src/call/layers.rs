@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::gate::Gate;
-use super::hedge::Hedge;
+use super::hedge::Hedging;
 
 /// The machines that calls share, handed to every step of a call: what attempts pass, what extra ones
 /// are paid from, when to hedge.
@@ -14,7 +14,7 @@ pub trait Gates<P, U> {
     /// What extra attempts are paid from.
     type Budget: Budget<Charge = U>;
     /// When to hedge.
-    type Hedge: Hedge;
+    type Hedge: Hedging;
 
     /// What every attempt has to pass.
     fn attempt(&mut self) -> &mut Self::Attempt;
@@ -48,12 +48,12 @@ impl<G, B, H> Layers<G, B, H> {
     }
 
     /// The same, with hedging.
-    pub fn with_hedge<D: Hedge>(self, hedge: D) -> Layers<G, B, D> {
+    pub fn with_hedge<D: Hedging>(self, hedge: D) -> Layers<G, B, D> {
         Layers { attempt: self.attempt, budget: self.budget, hedge }
     }
 }
 
-impl<G: Gate, B: Budget, H: Hedge> Gates<G::Permit, B::Charge> for Layers<G, B, H> {
+impl<G: Gate, B: Budget, H: Hedging> Gates<G::Permit, B::Charge> for Layers<G, B, H> {
     type Attempt = G;
     type Budget = B;
     type Hedge = H;

@@ -23,6 +23,8 @@ pub struct Call<P, U = ()> {
     /// Attempts so far, hedges included.
     pub(super) started: u32,
     pub(super) hedge: HedgeAt,
+    /// Hedges so far.
+    pub(super) hedges: u8,
 }
 
 /// Where a call stands.
@@ -91,6 +93,7 @@ impl<P, U> Call<P, U> {
             in_flight: [None, None],
             started: 0,
             hedge: HedgeAt::Never,
+            hedges: 0,
         }
     }
 

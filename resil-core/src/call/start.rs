@@ -2,7 +2,7 @@
 
 use super::budget::{Budget, Extra};
 use super::gate::{Gate, Request};
-use super::hedge::Hedge;
+use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
 use super::step::{Step, Ticket, Verdict};
@@ -38,7 +38,8 @@ impl<P, U> Call<P, U> {
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) -> Step {
         self.started = self.started.saturating_add(1);
-        self.hedge = match turn.gates.hedge().hedge_at(turn.now) {
+        self.hedges = self.hedges.saturating_add(u8::from(due.is_hedge));
+        self.hedge = match turn.gates.hedge().due(self.hedges, turn.now) {
             Some(at) if !due.is_hedge && self.may_start_another(turn.policy) => HedgeAt::At(at),
             _ => HedgeAt::Never,
         };

@@ -10,7 +10,7 @@ pub struct Policy {
     pub retry: retry::Policy,
     /// How long one attempt may take.
     pub attempt_timeout: Option<i128>,
-    /// When a second attempt starts beside the first.
+    /// When the one hedge of a call starts beside the attempt before.
     pub hedge_after: Option<i128>,
     /// Whether a failure starts it at once.
     pub hedges_early: bool,
@@ -76,6 +76,7 @@ pub struct Call {
     attempts: Vec<Attempt>,
     next: Option<Next>,
     started: u32,
+    hedges: u32,
     hedge_at: Option<i128>,
     end: Option<End>,
 }
@@ -90,6 +91,7 @@ impl Call {
             attempts: Vec::new(),
             next: Some(Next { at: now, delay: 0, hedge: false }),
             started: 0,
+            hedges: 0,
             hedge_at: None,
             end: None,
         }
@@ -164,12 +166,13 @@ impl Call {
 
     fn begin(&mut self, hedge: bool, now: i128) -> Step {
         self.started += 1;
+        self.hedges += u32::from(hedge);
         self.next = None;
         let own = self.policy.attempt_timeout.map(|timeout| now + timeout);
         let deadline = own.into_iter().chain(self.retry.deadline).min();
         self.attempts.push(Attempt { number: self.started, deadline });
         self.hedge_at = match self.policy.hedge_after {
-            Some(after) if !hedge && self.started < self.policy.retry.max_attempts => {
+            Some(after) if self.hedges == 0 && self.started < self.policy.retry.max_attempts => {
                 Some(now + after)
             }
             _ => None,

@@ -25,7 +25,7 @@ proptest! {
         let policy = CallPolicy::new(retry).with_attempt_timeout(Duration::from_secs(2)).unwrap();
         let log = Log::default();
         let (mut gate, mut purse) = (Spy::new("gate", &log), Purse::of(0));
-        let mut hedge = After { delay: hedge_after.map(Duration::from_millis), early: true };
+        let mut hedge = After::new(hedge_after.map(Duration::from_millis), true);
         let mut now = Instant::EPOCH;
         let mut call = Call::start(&policy, Request::ONE, now);
         let (mut waits, mut attempts) = (0, 0);

@@ -216,10 +216,7 @@ proptest! {
             call: Call::start(&settings.policy(), Request::ONE, instant(now)),
             gate: Spy::new("gate", &log),
             purse: Purse::of(0),
-            hedge: After {
-                delay: settings.hedge_after.map(Duration::from_nanos),
-                early: settings.early,
-            },
+            hedge: After::new(settings.hedge_after.map(Duration::from_nanos), settings.early),
             tickets: Vec::new(),
         };
         for turn in turns {

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 use resil_core::call::{
-    Call, CallPolicy, End, Gate, Hedge, Layers, PeerPolicy, PeerState, Request, Step, Verdict,
+    Call, CallPolicy, End, Gate, Layers, PeerPolicy, PeerState, Request, Step, Verdict,
 };
 use resil_core::circuit_breaker::{CircuitBreakerConfig, State};
+use resil_core::hedge::{Hedge, HedgePolicy};
 use resil_core::outcome::{FailureClass, Rejected};
 use resil_core::rate_limit::{BucketState, RateLimitConfig, TokenBucket};
 use resil_core::retry::{Retry, RetryPolicy};
@@ -91,37 +92,26 @@ impl Gate for Anyone<'_> {
     }
 }
 
-struct AtOnce;
-
-impl Hedge for AtOnce {
-    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
-        Some(started_at)
-    }
-
-    fn fires_early(&self, _: FailureClass) -> bool {
-        true
-    }
-
-    fn record(&mut self, _: Instant, _: Instant) {}
-}
+const AT_ONCE: Hedge =
+    Hedge::new(valid!(HedgePolicy::builder().fixed_delay(Duration::from_nanos(1)).build()));
 
 #[test]
 fn a_hedge_goes_to_another_peer_and_each_permit_back_to_its_own() {
     let (mut peers, mut last) = ([PeerState::FRESH, PeerState::FRESH], 0);
     let now = Instant::EPOCH;
     let mut call = Call::start(PEER.call(), Request::ONE, now);
-    let mut poll = |call: &mut Call<_, _>, peers: &mut [PeerState; 2]| {
-        let mut gates = Layers::new(Anyone { peers, last: &mut last }).with_hedge(AtOnce);
+    let mut poll = |call: &mut Call<_, _>, peers: &mut [PeerState; 2], now| {
+        let mut gates = Layers::new(Anyone { peers, last: &mut last }).with_hedge(AT_ONCE);
         call.poll(PEER.call(), &mut gates, no_entropy, now)
     };
     let (Step::Attempt(first), Step::Attempt(hedge)) =
-        (poll(&mut call, &mut peers), poll(&mut call, &mut peers))
+        (poll(&mut call, &mut peers, now), poll(&mut call, &mut peers, Instant::from_nanos(1)))
     else {
         panic!("two attempts")
     };
     assert_eq!(call.permit(&first).unwrap().0, 0);
     assert_eq!(call.permit(&hedge).unwrap().0, 1, "elsewhere");
-    let mut gates = Layers::new(Anyone { peers: &mut peers, last: &mut last }).with_hedge(AtOnce);
+    let mut gates = Layers::new(Anyone { peers: &mut peers, last: &mut last }).with_hedge(AT_ONCE);
     let failure = Err(FailureClass::Transient.into());
     call.finish(PEER.call(), first, failure, &mut gates, no_entropy, now);
     call.finish(PEER.call(), hedge, Ok(()), &mut gates, no_entropy, now);

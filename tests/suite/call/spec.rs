@@ -41,7 +41,7 @@ impl Bench {
             call: Call::start(&policy, Request::ONE, s(0)),
             gate: Spy::new("gate", &log),
             purse: Purse::of(10),
-            hedge: After { delay: None, early: false },
+            hedge: After::new(None, false),
             log,
         }
     }
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     fn hedging(mut self, delay: Duration, early: bool) -> Self {
-        self.hedge = After { delay: Some(delay), early };
+        self.hedge = After::new(Some(delay), early);
         self
     }
 
@@ -245,6 +245,8 @@ fn a_hedge_starts_beside_the_first_attempt_and_the_faster_one_wins() {
     assert_eq!(bench.poll(ms(300)), Step::Wait { until: None, in_flight: 2 }, "two at most");
     bench.finish(hedge, Ok(()), ms(300));
     assert_eq!(bench.verdict(ms(300)), Verdict::Success);
+    let both = [300, 100].map(Duration::from_millis);
+    assert_eq!(bench.hedge.latencies, both, "the slower one belongs to the picture");
     assert_eq!(bench.finish(slow, Ok(()), ms(400)), Finished::Stale);
     bench.nothing_is_out();
     let log = bench.log.borrow();
@@ -278,7 +280,7 @@ fn a_failure_fires_the_hedge_early_pitfall_97() {
     let hedge = bench.attempt(ms(10));
     assert!(hedge.is_hedge());
     bench.finish(hedge, Err(TRANSIENT), ms(20));
-    assert_eq!(bench.poll(ms(20)), wait(ms(2_020), 0), "one hedge a round");
+    assert_eq!(bench.poll(ms(20)), wait(ms(2_020), 0), "one hedge a call");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use core::cell::RefCell;
 use core::time::Duration;
-use resil_core::call::{Budget, End, Extra, Gate, Hedge, Request};
-use resil_core::outcome::{FailureClass, Rejected, RetryAt};
+use resil_core::call::{Budget, End, Extra, Gate, Hedging, Request};
+use resil_core::hedge::HedgeDecision;
+use resil_core::outcome::{FailureClass, Rejected, RetryAt, RetryHint};
 use resil_core::{ErrorCode, Instant, Outcome};
 use std::rc::Rc;
 
@@ -116,21 +117,32 @@ impl Budget for Purse {
     }
 }
 
-/// Hedges after a fixed time.
-#[derive(Clone, Copy, Debug)]
+/// One hedge after a fixed time.
+#[derive(Clone, Debug)]
 pub(super) struct After {
     pub(super) delay: Option<Duration>,
     pub(super) early: bool,
+    /// The latencies that were recorded.
+    pub(super) latencies: Vec<Duration>,
 }
 
-impl Hedge for After {
-    fn hedge_at(&self, started_at: Instant) -> Option<Instant> {
-        self.delay.map(|delay| started_at.saturating_add(delay))
+impl After {
+    pub(super) fn new(delay: Option<Duration>, early: bool) -> Self {
+        Self { delay, early, latencies: Vec::new() }
+    }
+}
+
+impl Hedging for After {
+    fn due(&self, sent: u8, since: Instant) -> Option<Instant> {
+        self.delay.filter(|_| sent == 0).map(|delay| since.saturating_add(delay))
     }
 
-    fn fires_early(&self, _: FailureClass) -> bool {
-        self.early
+    fn on_failure(&self, _: u8, class: FailureClass, hint: RetryHint, _: Instant) -> HedgeDecision {
+        let is_plain = class.is_retryable() && hint == RetryHint::None;
+        if self.early && is_plain { HedgeDecision::Now } else { HedgeDecision::Stop }
     }
 
-    fn record(&mut self, _: Instant, _: Instant) {}
+    fn record_latency(&mut self, since: Instant, now: Instant) {
+        self.latencies.push(now.saturating_since(since));
+    }
 }
