@@ -300,9 +300,6 @@ fn another_policy_keeps_who_is_ejected_and_what_was_heard() {
         .unwrap();
     rule.reconfigure(strict, s(1_001));
     assert_eq!((rule.ejected(), rule.blame(s(1_001))), (2, Blame::Me));
-    assert_eq!(
-        rule.blame(s(1_010)),
-        Blame::Me,
-        "the ejected alone are two of two, which is too few"
-    );
+    assert_eq!(rule.blame(s(1_009)), Blame::Me);
+    assert_eq!(rule.blame(s(1_010)), Blame::Peer);
 }
