@@ -27,7 +27,7 @@
 //! - Who asks for little never makes the limit grow: a success counts only while the limit is in use.
 //!   What an idle hour has let grow, the first busy second would pay for.
 //! - Every loss that counts makes the limit shrink, down to the lowest. From there a healthy peer and
-//!   steady demand bring it to L within min + (min + 1) + … + (L − 1) successes ([`Aimd`]), or within
+//!   steady demand bring it to L within min + (min + 1) + … + (L − 1) successes that count ([`Aimd`]), or within
 //!   ⌈(L − min) / (smoothing · queue)⌉ + 1 windows ([`Gradient`]).
 //! - What is usual is never learned once and for all: a [`Gradient`] measures it anew, at times that
 //!   differ from client to client.

@@ -2,7 +2,7 @@
 //! that controls load, one behind the other.
 
 use proptest::prelude::*;
-use resil_core::adaptive::{Aimd, ConcurrencyLimit, ConcurrencyLimiter};
+use resil_core::adaptive::{self, Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient};
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState, Permit, Recorded};
 use resil_core::call::{Bound, End, Gate, Priority, Request};
 use resil_core::outcome::{FailureClass, RetryAt};
@@ -118,7 +118,7 @@ const NOW: Instant = Instant::EPOCH;
 fn who_is_refused_further_in_has_taken_nothing_pitfall_20() {
     let (throttle, aimd, bulkhead) = (AdaptiveThrottle::DEFAULT, Aimd::DEFAULT, config((1, 0, 0)));
     let (mut asked, mut limited, mut held) =
-        (ThrottleState::new(), aimd.state(), BulkheadState::new());
+        (ThrottleState::new(), aimd.fresh_state(), BulkheadState::new());
     let mut entropy = || u32::MAX;
     let mut gates = (
         Bound::new(&throttle, &mut asked),
@@ -136,6 +136,24 @@ fn who_is_refused_further_in_has_taken_nothing_pitfall_20() {
     assert_eq!((throttle.accepts(&asked, NOW), throttle.requests(&asked, NOW)), (0, 1));
     assert_eq!((aimd.in_flight(&limited), aimd.limit(&limited, NOW)), (0, 9));
     assert_eq!(held.held(), 0);
+}
+
+#[test]
+fn a_gate_of_the_gradient_draws_when_its_probe_ends() {
+    let gradient = Gradient::builder().probe_samples(1).build().unwrap();
+    let mut state = gradient.fresh_state();
+    let mut gate = Bound::new(&gradient, &mut state);
+    let mut drawn = 0;
+    let mut entropy = || {
+        drawn += 1;
+        0
+    };
+    let unused = gate.try_acquire(&Request::ONE, &mut entropy, NOW).unwrap();
+    assert_eq!(gate.settle(unused, End::Unused, &mut entropy, NOW), adaptive::Recorded::Released);
+    let permit = gate.try_acquire(&Request::ONE, &mut entropy, NOW).unwrap();
+    let changed = gate.settle(permit, End::Attempted(Outcome::Success), &mut entropy, NOW);
+    assert_eq!(changed, adaptive::Recorded::Limit { from: 3, to: 20 });
+    assert_eq!((drawn, gradient.in_flight(&state)), (1, 0));
 }
 
 #[test]

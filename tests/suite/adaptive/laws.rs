@@ -224,10 +224,10 @@ fn a_healthy_peer_and_demand_bring_aimd_to_its_highest() {
 fn a_healthy_peer_and_demand_bring_gradient_to_its_highest() {
     let mut limiter =
         ConcurrencyLimiter::new(Gradient::builder().probe_interval(None).build().unwrap());
-    // One round is one window, but for the first result of each.
+    // The first result of a round closes the window of the one before.
     let (rounds, _) = rounds_to_max(&mut limiter, SECOND);
-    // (200 - 20) / (0.2 * 4)
-    assert!((225..=2 * 226).contains(&rounds), "{rounds}");
+    // (200 - 20) / (0.2 * 4) windows, and the round that begins the first.
+    assert!((226..=227).contains(&rounds), "{rounds}");
 }
 
 #[test]
@@ -291,4 +291,28 @@ fn a_jump_of_the_clock_is_one_latency() {
     }
     // One window, though it is full of them.
     assert!(limiter.limit(later) >= 180);
+}
+
+#[test]
+fn another_policy_takes_over_what_was_learned_and_its_permits() {
+    let mut limiter = ConcurrencyLimiter::new(Aimd::DEFAULT);
+    let mut permits = saturate(&mut limiter, at(0));
+    limiter.reconfigure(Aimd::builder().initial_limit(4).max_limit(4).build().unwrap(), at(0));
+    assert_eq!((limiter.in_flight(), limiter.limit(at(0))), (10, 4));
+    assert!(limiter.try_acquire(0, at(0)).is_err());
+    for permit in permits.drain(3..) {
+        limiter.record(permit, Outcome::Ignored, 0, at(0));
+    }
+    assert_eq!((limiter.in_flight(), limiter.available(at(0))), (3, 1));
+
+    // With probes from now on: the first one begins at once; without: what was measured stays.
+    let unprobed = Gradient::builder().probe_interval(None).build().unwrap();
+    let mut limiter = ConcurrencyLimiter::new(unprobed);
+    rounds_to_max(&mut limiter, SECOND);
+    limiter.reconfigure(Gradient::DEFAULT, at(1_000 * SECOND));
+    assert_eq!(limiter.limit(at(1_000 * SECOND)), 3);
+    let _permit = limiter.try_acquire(0, at(1_000 * SECOND)).unwrap();
+    limiter.reconfigure(unprobed, at(1_001 * SECOND));
+    assert_eq!(limiter.limit(at(1_001 * SECOND)), 200);
+    assert_eq!(unprobed.baseline(limiter.as_state()), Some(Duration::from_nanos(976_562 << 10)));
 }

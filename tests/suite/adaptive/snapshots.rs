@@ -82,12 +82,12 @@ proptest! {
 #[test]
 fn what_cannot_be_under_another_policy_is_refused() {
     let mut bytes = [0; 64];
-    let len = Aimd::DEFAULT.save(&Aimd::DEFAULT.state(), at(0), &mut bytes).unwrap();
+    let len = Aimd::DEFAULT.save(&Aimd::DEFAULT.fresh_state(), at(0), &mut bytes).unwrap();
     let smaller = Aimd::builder().initial_limit(5).max_limit(9).build().unwrap();
     assert_eq!(smaller.restore(&bytes[..len], at(0)), Err(SnapshotError::Invalid));
     assert_eq!(Gradient::DEFAULT.restore(&bytes[..len], at(0)), Err(SnapshotError::Length));
 
-    let len = Gradient::DEFAULT.save(&Gradient::DEFAULT.state(), at(0), &mut bytes).unwrap();
+    let len = Gradient::DEFAULT.save(&Gradient::DEFAULT.fresh_state(), at(0), &mut bytes).unwrap();
     let larger = Gradient::builder().min_limit(21).initial_limit(21).build().unwrap();
     assert_eq!(larger.restore(&bytes[..len], at(0)), Err(SnapshotError::Invalid));
 

@@ -26,7 +26,7 @@ const _: () = assert!(size_of::<AimdState>() <= 10);
 impl Aimd {
     /// The state to begin with; [`ConcurrencyLimit::start`] as a `const fn`, for tables of peers.
     #[must_use]
-    pub const fn state(&self) -> AimdState {
+    pub const fn fresh_state(&self) -> AimdState {
         AimdState { limit: self.initial, in_flight: 0, served: 0, epoch: 0, round: 0 }
     }
 
@@ -56,7 +56,7 @@ impl ConcurrencyLimit for Aimd {
     type State = AimdState;
 
     fn start(&self) -> AimdState {
-        self.state()
+        self.fresh_state()
     }
 
     #[inline]
@@ -124,7 +124,7 @@ impl ConcurrencyLimit for Aimd {
     }
 
     fn reset(&self, state: &mut AimdState) {
-        *state = AimdState { epoch: state.epoch.wrapping_add(1), ..self.state() };
+        *state = AimdState { epoch: state.epoch.wrapping_add(1), ..self.fresh_state() };
     }
 
     fn inherit(&self, _: &Self, state: &AimdState, _: Instant) -> AimdState {
@@ -154,6 +154,6 @@ impl Persist for Aimd {
         if limit < self.min || limit > self.max || served >= limit {
             return Err(SnapshotError::Invalid);
         }
-        Ok(AimdState { limit, served, epoch, ..self.state() })
+        Ok(AimdState { limit, served, epoch, ..self.fresh_state() })
     }
 }

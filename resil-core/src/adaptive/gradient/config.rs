@@ -45,7 +45,8 @@ const MAX_SAMPLES: u8 = 64;
 /// [`probe_jitter`](GradientBuilder::probe_jitter), at most
 /// [`probe_limit`](GradientBuilder::probe_limit) calls pass at a time, until
 /// [`probe_samples`](GradientBuilder::probe_samples) of the calls that started meanwhile have ended.
-/// Their mean is the new `long`. The limit itself waits, and is in force again after. A probe is given
+/// Their mean is the new `long`: it holds what others load on the peer meanwhile, which is one more
+/// reason not to probe in step. The limit itself waits, and is in force again after. A probe is given
 /// up after an eighth of the interval; what it has measured by then counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -84,7 +84,7 @@ impl ConcurrencyLimit for Gradient {
     type State = GradientState;
 
     fn start(&self) -> GradientState {
-        self.state()
+        self.fresh_state()
     }
 
     #[inline]
@@ -174,7 +174,7 @@ impl ConcurrencyLimit for Gradient {
         *state = GradientState {
             epoch: state.epoch.wrapping_add(1),
             round: state.round.wrapping_add(1),
-            ..self.state()
+            ..self.fresh_state()
         };
     }
 

@@ -95,3 +95,55 @@ impl Gradient {
         if usual >= present { 1 << 16 } else { fixed::quotient(usual, present, 16).max(1 << 15) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ratio;
+
+    const UNPROBED: Gradient = crate::valid!(Gradient::builder().probe_interval(None).build());
+
+    #[test]
+    fn sixty_four_of_the_longest_latencies_fit_into_a_sum() {
+        assert_eq!((units(1_023), units(1_024), units(u64::MAX)), (0, 1, LONGEST));
+        assert!(LONGEST.checked_mul(64).is_some());
+    }
+
+    #[test]
+    fn the_gradient_is_the_quotient_between_a_half_and_one() {
+        let one = |long, short| UNPROBED.gradient(baseline(long), short);
+        assert_eq!(one(100, 100), 1 << 16);
+        assert_eq!(one(100, 150), 1 << 16);
+        assert_eq!(one(100, 200), 3 << 14);
+        assert_eq!(one(100, 300), 1 << 15);
+        assert_eq!(one(1, LONGEST), 1 << 15);
+        assert_eq!(one(LONGEST, LONGEST), 1 << 16);
+        let steep = Gradient { tolerance: Ratio::new(u16::MAX, u16::MAX - 1), ..UNPROBED };
+        assert_eq!(steep.gradient(baseline(LONGEST), LONGEST), 1 << 16);
+        assert_eq!(steep.gradient(baseline(LONGEST / 4), LONGEST), 1 << 15);
+    }
+
+    #[test]
+    fn ten_windows_are_averaged_and_then_the_usual_moves_slowly() {
+        let mut state = UNPROBED.fresh_state();
+        for (short, mean) in [(100, 100), (200, 150), (300, 200)] {
+            UNPROBED.learn(&mut state, short);
+            assert!((state.long >> 20).abs_diff(mean) <= 1, "{}", state.long >> 20);
+        }
+        for _ in 3..10 {
+            UNPROBED.learn(&mut state, 200);
+        }
+        // 2/601 of the way.
+        UNPROBED.learn(&mut state, 801);
+        assert_eq!(state.long >> 20, 202 - 1);
+    }
+
+    #[test]
+    fn a_baseline_more_than_twice_the_present_is_cut_by_a_twentieth() {
+        let mut state = UNPROBED.fresh_state();
+        (state.long, state.learned) = (baseline(10_000), WARM_UP);
+        let before = UNPROBED.learn(&mut state, 1_000);
+        assert_eq!(before >> 20, 9_970);
+        assert_eq!(state.long >> 20, 9_471);
+    }
+}

@@ -34,7 +34,7 @@ impl Persist for Gradient {
     }
 
     fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<GradientState, SnapshotError> {
-        let mut state = self.state();
+        let mut state = self.fresh_state();
         state.long = from.u64()?;
         state.limit = from.u32()?;
         state.results = Results {

@@ -35,7 +35,7 @@ impl GradientState {
 }
 
 /// What has come in since the window, or the probe, began.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Results {
     /// Of the latencies, in units.
@@ -80,7 +80,7 @@ impl Gradient {
     /// The state to begin with; [`ConcurrencyLimit::start`](crate::adaptive::ConcurrencyLimit::start)
     /// as a `const fn`, for tables of peers.
     #[must_use]
-    pub const fn state(&self) -> GradientState {
+    pub const fn fresh_state(&self) -> GradientState {
         GradientState {
             long: 0,
             window_end: Instant::EPOCH,
@@ -93,5 +93,21 @@ impl Gradient {
             learned: 0,
             is_probing: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_the_sum_is_left_out_of_the_mean() {
+        let mut results = Results::NONE;
+        assert_eq!(results.mean(), None);
+        results.add(Some(u32::MAX - 1), 1);
+        results.add(Some(2), 2);
+        assert_eq!((results.mean(), results.len()), (Some(u32::MAX - 1), 1));
+        results.add(None, 7);
+        assert_eq!((results.len(), results.in_flight), (2, 7));
     }
 }

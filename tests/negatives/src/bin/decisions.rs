@@ -10,27 +10,19 @@
 use core::hint::black_box;
 use core::time::Duration;
 use negatives as _;
+use resil_core::adaptive::{Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient};
 use resil_core::backoff::Backoff;
-use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Request, Step};
-use resil_core::chaos::{
-    Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream,
-};
-use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition,
-};
+use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState};
+use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Priority, Request, Step};
+use resil_core::chaos::{Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream};
+use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition};
 use resil_core::event::{Event, EventKind, EventLog, Span};
-use resil_core::health::{
-    Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat,
-    HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe, Quorum,
-    Watchdog, WatchdogConfig,
-};
+use resil_core::health::{Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat, HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe, Quorum, Watchdog, WatchdogConfig};
 use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt};
-use resil_core::rate_limit::{
-    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
-    TokenBucket,
-};
+use resil_core::rate_limit::{ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket, TokenBucket};
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
 use resil_core::snapshot::Persist;
+use resil_core::throttle::{AdaptiveThrottle, ThrottleState, Throttler};
 use resil_core::time::{TickCounter, TickRate};
 use resil_core::{Clock, Entropy, ErrorCode, Instant, Outcome, Rejected, time, valid};
 
@@ -73,6 +65,10 @@ pub extern "C" fn _start() -> ! {
         let wait = black_box(None);
         reboot(&black_box(RetryPolicy::DEFAULT), Suspended { retry, wait });
         reboot(&black_box(Backoff::DEFAULT), Backoff::DEFAULT.delays());
+        bulkhead(&black_box(BulkheadConfig::DEFAULT));
+        adaptive(&black_box(Aimd::DEFAULT));
+        adaptive(&black_box(Gradient::DEFAULT));
+        throttle(&black_box(AdaptiveThrottle::DEFAULT));
         #[cfg(feature = "breach-panic")]
         black_box([1, 2, 3][black_box(1_usize)]);
         #[cfg(feature = "breach-float")]
@@ -373,4 +369,73 @@ fn reboot<P: Persist>(policy: &P, state: P::State) {
             .restore(black_box(flash.get(..black_box(45)).unwrap_or_default()), any_now())
             .is_ok(),
     );
+fn bulkhead(config: &BulkheadConfig) {
+    let mut state = black_box(BulkheadState::new());
+    let priority = black_box(Priority::Low);
+    match black_box(config.try_acquire(&mut state, black_box(1), priority, any_now())) {
+        Ok(permit) => {
+            black_box(config.record(&mut state, permit, black_box(Outcome::Success), any_now()));
+        }
+        Err(rejected) => refused(rejected),
+    }
+    black_box(config.peek(&state, black_box(1), priority, any_now()).is_ok());
+    black_box(config.available(&state, priority));
+    black_box(config.next_deadline(&state, any_now()));
+    black_box(config.is_fresh(&state));
+    black_box(config.inherit(config, &state, any_now()));
+    config.reset(&mut state);
+
+    let mut bulkhead = Bulkhead::from_parts(config, state);
+    if let Ok(permit) = bulkhead.try_acquire(black_box(1), priority, any_now()) {
+        black_box(bulkhead.record(permit, Outcome::Success, any_now()));
+    }
+    bulkhead.reconfigure(config, any_now());
+    black_box(bulkhead.held());
+}
+
+fn adaptive<L: ConcurrencyLimit>(policy: &L) {
+    let mut state = black_box(policy.start());
+    match black_box(policy.try_acquire(&mut state, black_box(0_u32), any_now())) {
+        Ok(permit) => {
+            let outcome = black_box(Outcome::Success);
+            black_box(policy.record(&mut state, permit, outcome, black_box(0_u32), any_now()));
+        }
+        Err(rejected) => refused(rejected),
+    }
+    black_box(policy.peek(&state, any_now()).is_ok());
+    black_box(policy.limit(&state, any_now()));
+    black_box(policy.in_flight(&state));
+    black_box(policy.available(&state, any_now()));
+    black_box(policy.next_deadline(&state, any_now()));
+    let mut state = black_box(policy.inherit(policy, &state, any_now()));
+    policy.reset(&mut state);
+
+    let mut limiter = ConcurrencyLimiter::from_parts(policy, state);
+    if let Ok(permit) = limiter.try_acquire(black_box(0_u32), any_now()) {
+        black_box(limiter.record(permit, Outcome::Abandoned, black_box(0_u32), any_now()));
+    }
+    limiter.reconfigure(policy, any_now());
+    black_box(limiter.limit(any_now()));
+}
+
+fn throttle(policy: &AdaptiveThrottle) {
+    let mut state = black_box(ThrottleState::new());
+    match black_box(policy.try_acquire(&mut state, black_box(0_u32), any_now())) {
+        Ok(permit) => {
+            black_box(policy.record(&mut state, permit, black_box(Outcome::Success), any_now()));
+        }
+        Err(rejected) => refused(rejected),
+    }
+    black_box(policy.reject_share(&state, any_now()));
+    black_box((policy.requests(&state, any_now()), policy.accepts(&state, any_now())));
+    black_box(policy.next_deadline(&state, any_now()));
+    black_box(policy.is_fresh(&state, any_now()));
+    black_box(policy.inherit(policy, &state, any_now()));
+    policy.reset(&mut state);
+
+    let mut throttler = Throttler::from_parts(policy, state);
+    if let Ok(permit) = throttler.try_acquire(black_box(0_u32), any_now()) {
+        black_box(throttler.record(permit, Outcome::Success, any_now()));
+    }
+    throttler.reconfigure(policy, any_now());
 }
