@@ -171,6 +171,7 @@ impl BackoffPolicy {
 pub struct RetrySettings {
     pub max_attempts: Option<u32>,
     pub initial_delay: Option<u64>,
+    pub throttled_delay: Option<u64>,
     pub max_delay: Option<u64>,
     pub exponential_base: Option<(u16, u16)>,
     pub deadline: Option<u64>,
@@ -188,6 +189,7 @@ impl RetrySettings {
         given!(RetryPolicy::builder().jitter(Jitter::None);
             max_attempts: self.max_attempts,
             initial_delay: ms(self.initial_delay),
+            throttled_delay: ms(self.throttled_delay),
             max_delay: ms(self.max_delay),
             exponential_base: ratio(self.exponential_base),
             deadline: ms(self.deadline),
