@@ -290,3 +290,19 @@ proptest! {
         }
     }
 }
+
+/// φ itself reaches the threshold at the deadline, not only by decree: seen through the policy whose
+/// threshold is the highest.
+#[test]
+fn the_deadline_is_the_nanosecond_at_which_phi_reaches_the_threshold() {
+    for (interval, deviation, pause) in [(1_000, 250, 3_000), (7, 7, 0), (600_000, 333_333, 1)] {
+        let [interval, deviation, pause] = [interval, deviation, pause].map(|ms| ms * MILLI + 13);
+        let patient = heard_once(interval, deviation, pause, Phi::MAX);
+        for threshold in (5..256).map(Phi::from_sixteenths) {
+            let peer = heard_once(interval, deviation, pause, threshold);
+            let deadline = peer.next_deadline(Instant::EPOCH).unwrap().as_nanos();
+            assert!(patient.phi(at(deadline)) >= threshold, "{threshold}");
+            assert!(patient.phi(at(deadline - 1)) < threshold, "{threshold}");
+        }
+    }
+}

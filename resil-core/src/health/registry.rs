@@ -12,7 +12,8 @@ use core::time::Duration;
 /// Up to `N` checks by name, with the last result of each.
 ///
 /// It takes 360 bytes a check on 64-bit targets and 328 on 32-bit ones, most of them details and
-/// message. Every call takes at most one pass over the `N` slots.
+/// message. Every call takes at most one pass over
+/// the `N` slots, but for [`depend`](Self::depend).
 ///
 /// ```
 /// use core::time::Duration;
@@ -92,7 +93,8 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
     ///
     /// # Errors
     ///
-    /// A check of this name is registered, or all slots are taken (of more than 65,536, so many).
+    /// A check of this name is registered, or all slots are taken; of more than 65,536 that many are
+    /// used.
     pub fn register_with(
         &mut self,
         name: Name,
