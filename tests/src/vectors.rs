@@ -13,8 +13,30 @@ use resil_core::Instant;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// One step: milliseconds since the script began, the event, the decision.
+/// One step: the time since the script began in its [unit](Script::unit), the event, the decision.
 pub type Step = (u64, String, String);
+
+/// What the times of a script's steps count. Instants in decisions are milliseconds under both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Milliseconds.
+    #[default]
+    Ms,
+    /// Nanoseconds.
+    Ns,
+}
+
+impl Unit {
+    /// In nanoseconds.
+    #[must_use]
+    pub const fn nanos(self) -> u64 {
+        match self {
+            Self::Ms => 1_000_000,
+            Self::Ns => 1,
+        }
+    }
+}
 
 /// A sequence of events at one machine.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,6 +46,9 @@ pub struct Script<P> {
     pub name: String,
     /// The machine's settings; what is not given is the default.
     pub policy: P,
+    /// What the steps' times count; milliseconds where it is not given.
+    #[serde(default)]
+    pub unit: Unit,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -83,6 +108,12 @@ impl<P> Script<P> {
     pub fn steps_back(&self) -> bool {
         !self.steps.is_sorted_by_key(|(at, ..)| at)
     }
+
+    /// Whether a clock that counts in steps of `nanos` can show all its times.
+    #[must_use]
+    pub fn is_within(&self, nanos: u64) -> bool {
+        self.steps.iter().all(|(at, ..)| (at * self.unit.nanos()).is_multiple_of(nanos))
+    }
 }
 
 /// The decisions of one replay, as text.
@@ -135,7 +166,7 @@ pub fn replay<P>(script: &Script<P>, engine: &mut impl Engine) -> String {
     let start = engine.now();
     let mut trace = Trace::new(&script.name);
     for (at, event, _) in &script.steps {
-        engine.move_to(Instant::from_nanos(start.as_nanos() + at * 1_000_000));
+        engine.move_to(Instant::from_nanos(start.as_nanos() + at * script.unit.nanos()));
         let words: Vec<_> = event.split(' ').collect();
         let decision = engine.apply(&words, start);
         trace.line(at, event, &decision);

@@ -24,6 +24,8 @@ pub(super) trait Subject: Sized {
 pub(super) trait Timeline {
     const NAME: &'static str;
     const CAN_STEP_BACK: bool;
+    /// The shortest time that it tells apart, in nanoseconds.
+    const RESOLUTION: u64;
 
     /// One that shows [`ORIGIN`].
     fn begin() -> Self;
@@ -34,6 +36,7 @@ pub(super) trait Timeline {
 impl Timeline for ManualClock {
     const NAME: &'static str = "core";
     const CAN_STEP_BACK: bool = true;
+    const RESOLUTION: u64 = 1;
 
     fn begin() -> Self {
         Self::new(ORIGIN)
@@ -75,7 +78,10 @@ fn play<T: Timeline, S: Subject>(script: &Script<S::Policy>) -> String {
 
 fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
     let mut played = 0;
-    for script in scripts.iter().filter(|script| T::CAN_STEP_BACK || !script.steps_back()) {
+    let can = |script: &&Script<S::Policy>| {
+        script.is_within(T::RESOLUTION) && (T::CAN_STEP_BACK || !script.steps_back())
+    };
+    for script in scripts.iter().filter(can) {
         let (trace, expected) = (play::<T, S>(script), script.expected());
         assert!(
             trace == expected,

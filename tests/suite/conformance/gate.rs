@@ -24,6 +24,7 @@ fn every_step_counts<P: DeserializeOwned + Clone>(file: &str, play: fn(&Script<P
 fn a_changed_expectation_fails() {
     every_step_counts::<BreakerPolicy>("circuit_breaker", direct::breaker);
     every_step_counts::<LimitPolicy>("token_bucket", direct::limiter);
+    every_step_counts::<LimitPolicy>("token_bucket_ns", direct::limiter);
     every_step_counts::<LimitPolicy>("rate_limit", direct::limiter);
 }
 
@@ -44,6 +45,16 @@ fn a_file_that_says_nothing_is_refused() {
     let twice = "[[script]]\nname = 'a'\npolicy = {}\nsteps = [[0, 'look', 'CLOSED']]\n".repeat(2);
     assert_eq!(error(&twice), "a: two scripts of this name");
     assert!(Player::direct(direct::breaker).check(&[]).is_err(), "nothing played");
+}
+
+#[test]
+fn times_are_milliseconds_unless_the_script_says_nanoseconds() {
+    let script = |unit: &str| -> Script<BreakerPolicy> {
+        let text = "name = 'a'\npolicy = {}\nsteps = [[1500, 'look', 'CLOSED']]";
+        parse(&format!("[[script]]\n{unit}\n{text}")).unwrap().remove(0)
+    };
+    assert!(script("").is_within(1_500_000_000) && script("unit = 'ms'").is_within(1_500_000_000));
+    assert!(script("unit = 'ns'").is_within(1_500) && !script("unit = 'ns'").is_within(1_000));
 }
 
 #[test]

@@ -23,6 +23,9 @@ use resil_tests::vectors::{Engine, Script, machines, replay};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// Nanoseconds in a tick.
+pub(super) const TICK: u64 = 1_000_000_000 / embassy_time::TICK_HZ;
+
 /// There is one mock driver in a process.
 static DRIVER: Mutex<()> = Mutex::new(());
 
@@ -32,6 +35,7 @@ pub(super) struct Driver(#[expect(dead_code, reason = "held, not used")] MutexGu
 impl Timeline for Driver {
     const NAME: &'static str = "embassy's mock driver";
     const CAN_STEP_BACK: bool = false;
+    const RESOLUTION: u64 = TICK;
 
     fn begin() -> Self {
         let alone = DRIVER.lock().unwrap_or_else(PoisonError::into_inner);

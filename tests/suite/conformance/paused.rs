@@ -29,6 +29,7 @@ pub(super) struct Runtime(tokio::runtime::Runtime);
 impl Timeline for Runtime {
     const NAME: &'static str = "paused tokio";
     const CAN_STEP_BACK: bool = false;
+    const RESOLUTION: u64 = 1;
 
     fn begin() -> Self {
         let mut runtime = Self(runtime());

@@ -4,7 +4,7 @@ use super::{direct, mock, paused};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use resil_tests::vectors::policies::{BreakerPolicy, LimitKind, LimitPolicy};
-use resil_tests::vectors::{Script, Step};
+use resil_tests::vectors::{Script, Step, Unit};
 use std::collections::VecDeque;
 
 /// Steps from `choices`: how long to wait, and what then. Permits are called by their number; what
@@ -62,7 +62,7 @@ proptest! {
         };
         let settles = ["success", "failure", "failure", "ignore", "abandon"];
         let steps = steps(choices, &["ask #"; 6], &settles, &["look", "look", "reset"]);
-        let script = Script { name: "random".to_owned(), policy, steps };
+        let script = Script { name: "random".to_owned(), policy, unit: Unit::Ms, steps };
         let trace = direct::breaker(&script);
         prop_assert_eq!(&paused::breaker(&script), &trace);
         prop_assert_eq!(&mock::breaker(&script), &trace);
@@ -82,7 +82,7 @@ proptest! {
         };
         let asks = ["ask #", "ask #", "ask # cost 2", "ask # cost 0", "ask # cost 19"];
         let steps = steps(choices, &asks, &["refund"], &["available", "peek 1"]);
-        let script = Script { name: "random".to_owned(), policy, steps };
+        let script = Script { name: "random".to_owned(), policy, unit: Unit::Ms, steps };
         let trace = direct::limiter(&script);
         prop_assert_eq!(&paused::limiter(&script), &trace);
         prop_assert_eq!(&mock::limiter(&script), &trace);
