@@ -14,12 +14,23 @@ use resil_core::adaptive::{Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient}
 use resil_core::backoff::Backoff;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState};
 use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Priority, Request, Step};
-use resil_core::chaos::{Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream};
-use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition};
+use resil_core::chaos::{
+    Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream,
+};
+use resil_core::circuit_breaker::{
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition,
+};
 use resil_core::event::{Event, EventKind, EventLog, Span};
-use resil_core::health::{Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus, Heartbeat, HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe, Quorum, Watchdog, WatchdogConfig};
+use resil_core::health::{
+    Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus,
+    Heartbeat, HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe,
+    Quorum, Watchdog, WatchdogConfig,
+};
 use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt};
-use resil_core::rate_limit::{ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket, TokenBucket};
+use resil_core::rate_limit::{
+    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
+    TokenBucket,
+};
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
 use resil_core::snapshot::Persist;
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState, Throttler};
@@ -241,7 +252,9 @@ fn health() {
     let peers = black_box([CheckStatus::Unknown; 5]);
     black_box(black_box(QUORUM).judge(peers).status());
     let mut state = black_box(HysteresisState::new());
-    black_box(black_box(Hysteresis::KUBERNETES).record(&mut state, black_box(HealthStatus::Healthy)));
+    black_box(
+        black_box(Hysteresis::KUBERNETES).record(&mut state, black_box(HealthStatus::Healthy)),
+    );
 }
 
 /// Every decision about a peer that sends heartbeats.
@@ -369,6 +382,8 @@ fn reboot<P: Persist>(policy: &P, state: P::State) {
             .restore(black_box(flash.get(..black_box(45)).unwrap_or_default()), any_now())
             .is_ok(),
     );
+}
+
 fn bulkhead(config: &BulkheadConfig) {
     let mut state = black_box(BulkheadState::new());
     let priority = black_box(Priority::Low);
