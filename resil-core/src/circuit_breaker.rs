@@ -1,11 +1,13 @@
 //! Stop calling a peer that keeps failing, and find out cheaply when it is back.
 //!
-//! A breaker counts failures in a row. At the threshold it opens: calls are refused at once, so that
-//! nobody waits for a dead peer and a struggling one gets room. After the open time it lets a few
-//! probes through; success closes it, one failure opens it again.
+//! A breaker counts failures in a row, and on request measures a [window] of calls: the share that
+//! failed or was slow. At the threshold it opens: calls are refused at once, so that nobody waits for
+//! a dead peer and a struggling one gets room. After the open time it lets a few probes through;
+//! success closes it, one failure opens it again. Whether it was the peer's fault at all, a look at
+//! all peers can say: [ejection].
 //!
 //! ```text
-//!                  failure_threshold failures in a row
+//!         failure_threshold failures in a row, or a share of the window
 //!       ┌────────┐ ──────────────────────────────────────► ┌────────┐
 //!   ┌──►│ CLOSED │                                         │  OPEN  │◄──┐
 //!   │   └────────┘                                         └────────┘   │
@@ -16,13 +18,13 @@
 //!   └────────────────────────────────────────────────────│ HALF_OPEN │──┘
 //!                                                        └───────────┘
 //!   any state ── force_open ──► FORCED_OPEN     any state ── disable ──► DISABLED
-//!   any state ── reset ──► CLOSED
+//!   any state ── reset ──► CLOSED               any state ── metrics_only ──► METRICS_ONLY
 //! ```
 //!
 //! # When not to use it
 //!
-//! - Where failures are mixed with successes: every success clears the count, so a peer that fails
-//!   half of the calls keeps a consecutive breaker closed for good.
+//! - Without a window, where failures are mixed with successes: every success clears the count, so a
+//!   peer that fails half of the calls keeps a consecutive breaker closed for good.
 //! - For errors that say nothing about the peer, such as a wrong argument: classify them as
 //!   [`Ignored`](crate::outcome::Classification::Ignored), or they open the breaker for everybody.
 //! - One breaker for many peers: one dead peer would cut off the rest. A state is 16 bytes; keep one
@@ -37,6 +39,10 @@
 //!   failures do not open one, and neither moves a deadline.
 //! - A breaker never sticks. A probe that is never told back counts as lost when its lease ends; so
 //!   after any history, unless forced, a call passes within one lease and one open time.
+//! - Every counted outcome is weighed, successes too: one may be the slow call too many. What is
+//!   weighed in a window, and of how many calls: [there](window#laws).
+//! - A [local](crate::outcome::FailureClass::Local) failure is our own, and is taken like an ignored
+//!   outcome.
 //! - An ignored or abandoned outcome always gives the slot back. Only abandonment has a limit: after
 //!   3 × `probes` of them in one half-open period the breaker opens again.
 //! - A clock that steps back delays nothing by more than one open time (or one lease) beyond what was
@@ -46,7 +52,7 @@
 //!
 //! # Defaults
 //!
-//! 5 failures, 60 s, 1 success, 1 probe, no jitter, no escalation: the seed's. Each method of
+//! 5 failures, 60 s, 1 success, 1 probe, no jitter, no escalation, no window: the seed's. Each method of
 //! [`CircuitBreakerConfigBuilder`] gives its reason.
 //!
 //! # A timeline
@@ -103,7 +109,7 @@
 //!
 //! # Cost
 //!
-//! 16 bytes a breaker. A call while closed and a refusal while open are a few compares. Opening works
+//! 16 bytes a breaker, and what its [window] takes. A call while closed and a refusal while open are a few compares. Opening works
 //! out the open time on the retry's [curve](crate::backoff): a shift, or where the multiplier is no
 //! power of two at most 24 multiplications.
 

@@ -6,7 +6,7 @@ use resil_core::call::Bound;
 use resil_core::circuit_breaker::ejection::{
     Blame, Ejection, EjectionConfig, EjectionState, Ruling, Spared,
 };
-use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
+use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State, Transition};
 use resil_core::outcome::FailureClass;
 use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::{Instant, Outcome, Ratio, valid};
@@ -36,7 +36,9 @@ fn sizes() {
 fn the_limit_holds_after_the_ejection_pitfall_45() {
     for peers in 1..=32 {
         let mut rule = of(peers);
-        (0..peers).for_each(|peer| drop(rule.record(peer, Outcome::Success, s(0))));
+        for peer in 0..peers {
+            rule.record(peer, Outcome::Success, s(0));
+        }
         let ejected = (0..peers).filter(|peer| rule.try_eject(*peer, s(0)).is_ok()).count() as u32;
         assert_eq!(rule.ejected(), ejected);
         // From three on, most are never ejected; of one and of two, one is.
@@ -113,31 +115,55 @@ fn an_index_beyond_the_table_is_never_ejected() {
 const BREAKER: CircuitBreakerConfig =
     valid!(CircuitBreakerConfig::builder().failure_threshold(1).multiplier(Ratio::TWO).build());
 
+/// Peers, their breakers, and the rule.
+struct Node {
+    rule: Ejection,
+    peers: [CircuitBreakerState; 3],
+}
+
+impl Node {
+    /// A call that fails: the ruling, the state of the breaker after, and until when it is open.
+    fn fail(&mut self, peer: usize, now: Instant) -> (Ruling, State, Option<Instant>) {
+        let breaker = &mut self.peers[peer];
+        let permit = BREAKER.try_acquire(breaker, 0, now).unwrap();
+        self.rule.record(peer, FAILURE, now);
+        let change = BREAKER.record(breaker, permit, FAILURE, 0, now).transition().unwrap();
+        let ruling = self.rule.rule(peer, change, Bound::new(&BREAKER, breaker), now);
+        (ruling, BREAKER.state(breaker, now), BREAKER.next_deadline(breaker, now))
+    }
+
+    /// What somebody does to the breaker of a peer.
+    fn set(
+        &mut self,
+        peer: usize,
+        to: impl Fn(&CircuitBreakerConfig, &mut CircuitBreakerState, Instant) -> Option<Transition>,
+        now: Instant,
+    ) {
+        let change = to(&BREAKER, &mut self.peers[peer], now).unwrap();
+        let bound = Bound::new(&BREAKER, &mut self.peers[peer]);
+        assert_eq!(self.rule.rule(peer, change, bound, now), Ruling::Stands);
+    }
+}
+
 #[test]
 fn a_spared_breaker_is_closed_and_its_opening_does_not_count() {
-    let (mut rule, mut peers) = (of(3), [const { CircuitBreakerState::new() }; 3]);
-    let mut fail = |peer: usize, now| {
-        let breaker = &mut peers[peer];
-        let permit = BREAKER.try_acquire(breaker, 0, now).unwrap();
-        rule.record(peer, FAILURE, now);
-        let change = BREAKER.record(breaker, permit, FAILURE, 0, now).transition().unwrap();
-        let ruling = rule.rule(peer, change, Bound::new(&BREAKER, breaker), now);
-        (ruling, BREAKER.state(breaker, now), BREAKER.next_deadline(breaker, now))
-    };
-    assert_eq!(fail(0, s(0)), (Ruling::Stands, State::Open, Some(s(60))));
+    let mut node = Node { rule: of(3), peers: [const { CircuitBreakerState::new() }; 3] };
+    assert_eq!(node.fail(0, s(0)), (Ruling::Stands, State::Open, Some(s(60))));
     let spared = Ruling::Spared(Spared::TooMany);
     for second in 1..9 {
-        assert_eq!(fail(1, s(second)), (spared, State::Closed, None));
+        node.rule.record(2, Outcome::Success, s(second));
+        assert_eq!(node.fail(1, s(second)), (spared, State::Closed, None));
     }
     // The probe of the ejected one fails: it stays ejected, for twice the time.
-    assert_eq!(fail(0, s(60)), (Ruling::Stands, State::Open, Some(s(180))));
-    let reset = BREAKER.reset(&mut peers[0], s(61)).unwrap();
-    rule.rule(0, reset, Bound::new(&BREAKER, &mut peers[0]), s(61));
-    assert_eq!(rule.ejected(), 0);
-    let forced = BREAKER.force_open(&mut peers[2], s(61)).unwrap();
-    rule.rule(2, forced, Bound::new(&BREAKER, &mut peers[2]), s(61));
-    assert!(rule.is_ejected(2));
-    assert_eq!(BREAKER.spare(&mut peers[2], s(61)), None, "forced open is not opened");
+    assert_eq!(node.fail(0, s(60)), (Ruling::Stands, State::Open, Some(s(180))));
+    node.set(0, CircuitBreakerConfig::reset, s(61));
+    assert_eq!(node.rule.ejected(), 0);
+    // There is room for the other, whose open time is the first.
+    node.rule.record(2, Outcome::Success, s(62));
+    assert_eq!(node.fail(1, s(62)), (Ruling::Stands, State::Open, Some(s(122))));
+    node.set(2, CircuitBreakerConfig::force_open, s(63));
+    assert_eq!(node.rule.ejected(), 2, "somebody's wish has no limit");
+    assert_eq!(BREAKER.spare(&mut node.peers[2], s(63)), None, "forced open is not opened");
 }
 
 #[derive(Clone, Copy, Debug)]

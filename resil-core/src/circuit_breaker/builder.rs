@@ -156,13 +156,13 @@ macro_rules! measured {
                 self
             }
 
-            /// From when on a call is slow, and the share of slow calls that opens the breaker. A slow
-            /// failure counts in both shares. While half-open a success that was slow is held against
+            /// A call that takes this long or longer is slow, and this share of slow calls opens the
+            /// breaker. A slow failure counts in both shares. While half-open a success that was slow is held against
             /// the peer like a failure; resilience4j, too, weighs the slow calls of its probes. The
             /// time runs from `try_acquire` to `record`. Default: off, because only you know what is
             /// slow.
-            pub const fn slow_calls(mut self, slower_than: Duration, rate: Ratio) -> Self {
-                self.rates.slow = Some((saturating_nanos(slower_than), rate));
+            pub const fn slow_calls(mut self, this_long: Duration, rate: Ratio) -> Self {
+                self.rates.slow = Some((saturating_nanos(this_long), rate));
                 self
             }
 
@@ -203,7 +203,8 @@ measured!(K, TimeWindow, u64);
 
 impl<W> CircuitBreakerConfigBuilder<W> {
     /// Failures in a row that open the breaker, 1 to 65,535. Default: 5, the seed's. A window does
-    /// not change it: the default of Finagle's failure accrual, too, is a rate or 5 in a row.
+    /// not change it: the default of Finagle's failure accrual, too, is a rate or 5 in a row. Where
+    /// the window alone shall decide, take 65,535, of which its share is reached long before.
     pub const fn failure_threshold(mut self, failures: u16) -> Self {
         self.failure_threshold = failures;
         self

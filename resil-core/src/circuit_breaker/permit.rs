@@ -69,6 +69,17 @@ impl Recorded {
         }
     }
 
+    /// The transition that the outcome would have caused, had the breaker not been set to
+    /// [`MetricsOnly`](super::State::MetricsOnly).
+    #[must_use]
+    #[inline]
+    pub const fn detected(self) -> Option<Transition> {
+        match self {
+            Self::Detected(transition) => Some(transition),
+            Self::Counted | Self::Transition(_) | Self::Released | Self::Stale => None,
+        }
+    }
+
     pub(super) const fn counted(transition: Option<Transition>) -> Self {
         match transition {
             Some(transition) => Self::Transition(transition),

@@ -34,6 +34,8 @@ impl<W: Window> Persist for CircuitBreakerConfig<W> {
         core.epoch = from.u16()?.wrapping_add(1);
         core.until = from.remaining(self.rules.horizon(core), now)?;
         state.stats = self.window.read(from, now)?;
-        Ok(state)
+        let is_empty = self.window.counts(&state.stats, now).calls == 0;
+        let is_possible = is_empty || state.core.phase.counts_calls();
+        if is_possible { Ok(state) } else { Err(SnapshotError::Invalid) }
     }
 }

@@ -116,6 +116,11 @@ impl Phase {
         Self::ALL.into_iter().find(|phase| phase.number() == number)
     }
 
+    /// Whether outcomes go into the row and the window.
+    pub(super) const fn counts_calls(self) -> bool {
+        matches!(self, Self::Closed | Self::Settling | Self::MetricsOnly)
+    }
+
     pub(super) const fn state(self) -> State {
         match self {
             Self::Closed | Self::Settling => State::Closed,

@@ -107,6 +107,20 @@ fn resealed<W: Window>(
 }
 
 #[test]
+fn metrics_only_outlives_a_reboot_and_so_does_its_window() {
+    let mut breaker = CircuitBreaker::new(LAST_TEN);
+    breaker.metrics_only(s(9));
+    for _ in 0..3 {
+        call(&mut breaker, FAILURE, s(9));
+    }
+    let state = restored(&LAST_TEN, breaker.as_state(), s(9), s(0));
+    let mut breaker = CircuitBreaker::from_parts(LAST_TEN, state);
+    assert_eq!(breaker.state(s(0)), State::MetricsOnly);
+    let would = Transition { from: State::Closed, to: State::Open };
+    assert_eq!(call(&mut breaker, FAILURE, s(0)).detected(), Some(would));
+}
+
+#[test]
 fn what_no_window_can_hold_is_invalid() {
     let (breaker, now) = after(LAST_TEN, &[true, false, false], s(0));
     let mut flash = [0; 64];
@@ -124,9 +138,11 @@ fn what_no_window_can_hold_is_invalid() {
     let with = |change: fn(&mut [u8])| resealed(&TEN_SECONDS, &flash[..len], change);
     assert_eq!(with(|_| ()), Ok(()));
     let no_calls = |bytes: &mut [u8]| {
-        bytes[24..].as_chunks_mut::<12>().0.iter_mut().for_each(|row| row[0] = 0)
+        bytes[24..].as_chunks_mut::<12>().0.iter_mut().for_each(|row| row[0] = 0);
     };
     assert_eq!(with(no_calls), Err(SnapshotError::Invalid), "failures without calls");
+    let open = |bytes: &mut [u8]| bytes[2] = 2;
+    assert_eq!(with(open), Err(SnapshotError::Invalid), "an open breaker has an empty window");
     // A snapshot of another window has another length.
     assert_eq!(LAST_TEN.restore(&flash[..len], now), Err(SnapshotError::Length));
 }

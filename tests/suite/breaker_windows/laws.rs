@@ -45,10 +45,14 @@ fn play<W: Window>(policy: CircuitBreakerConfig<W>, ops: Vec<Op>) {
                 breaker.record(permit, outcome, 0, now);
             }
             Op::Tell(..) => {}
-            Op::Force(0) => drop(breaker.force_open(now)),
-            Op::Force(1) => drop(breaker.disable(now)),
-            Op::Force(2) => drop(breaker.metrics_only(now)),
-            Op::Force(_) => drop(breaker.reset(now)),
+            Op::Force(to) => {
+                match to {
+                    0 => breaker.force_open(now),
+                    1 => breaker.disable(now),
+                    2 => breaker.metrics_only(now),
+                    _ => breaker.reset(now),
+                };
+            }
             Op::To(nanos) => now = Instant::from_nanos(nanos),
             Op::Forward(nanos) => now = now.saturating_add(Duration::from_nanos(nanos)),
             Op::Back(nanos) => now = now.saturating_sub(Duration::from_nanos(nanos)),

@@ -13,12 +13,14 @@ use negatives as _;
 use resil_core::adaptive::{Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient};
 use resil_core::backoff::Backoff;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState};
-use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Priority, Request, Step};
+use resil_core::call::{Bound, Call, CallPolicy, PeerPolicy, PeerState, Priority, Request, Step};
 use resil_core::chaos::{
     Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream,
 };
+use resil_core::circuit_breaker::ejection::{Ejection, EjectionConfig};
 use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Recorded, State, Transition,
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, CountWindow, Recorded, State,
+    TimeWindow, Transition, Window,
 };
 use resil_core::event::{Event, EventKind, EventLog, Span};
 use resil_core::health::{
@@ -35,10 +37,20 @@ use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
 use resil_core::snapshot::Persist;
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState, Throttler};
 use resil_core::time::{TickCounter, TickRate};
-use resil_core::{Clock, Entropy, ErrorCode, Instant, Outcome, Rejected, time, valid};
+use resil_core::{Clock, Entropy, ErrorCode, Instant, Outcome, Ratio, Rejected, time, valid};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
 const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
+const BY_CALLS: CircuitBreakerConfig<CountWindow<2>> = valid!(
+    CircuitBreakerConfig::builder()
+        .success_rate(Ratio::percent(50), 10)
+        .count_window(50)
+        .slow_calls(Duration::from_secs(1), Ratio::percent(50))
+        .build()
+);
+const BY_TIME: CircuitBreakerConfig<TimeWindow<10>> =
+    valid!(CircuitBreakerConfig::builder().time_window(Duration::from_secs(60)).build());
+const BREAKER: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
 const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 const BROKER: CheckConfig = valid!(CheckConfig::builder(Duration::from_secs(30)).fall(3).build());
 const QUORUM: Quorum = valid!(Quorum::new(3, 2));
@@ -61,6 +73,9 @@ pub extern "C" fn _start() -> ! {
         outcomes();
         retry(&black_box(RetryPolicy::DEFAULT));
         breaker(&black_box(CircuitBreakerConfig::DEFAULT));
+        breaker(&black_box(BY_CALLS));
+        breaker(&black_box(BY_TIME));
+        ejection(black_box(EjectionConfig::DEFAULT));
         limit(&black_box(TokenBucket::new(RATE)));
         limit(&black_box(STRICT));
         limit(&black_box(RateLimit::new(RATE)));
@@ -130,7 +145,7 @@ fn retry(policy: &RetryPolicy) {
     black_box(retry.error(black_box(Stop::Exhausted), ()));
 }
 
-fn breaker(config: &CircuitBreakerConfig) {
+fn breaker<W: Window>(config: &CircuitBreakerConfig<W>) {
     let mut state = black_box(CircuitBreakerState::new());
     black_box(config.poll(&mut state, black_box(0_u32), any_now()));
     if let Ok(permit) = black_box(config.try_acquire(&mut state, black_box(0_u32), any_now())) {
@@ -150,8 +165,13 @@ fn breaker(config: &CircuitBreakerConfig) {
     black_box(config.failures(&state));
     black_box(config.probes_in_flight(&state, any_now()));
     black_box(config.is_fresh(&state, any_now()));
+    black_box(config.counts(&state, any_now()));
     black_box(config.force_open(&mut state, any_now()));
     black_box(config.disable(&mut state, any_now()));
+    black_box(config.metrics_only(&mut state, any_now()));
+    state = black_box(config.opened(black_box(0_u32), any_now()));
+    black_box(config.spare(&mut state, any_now()));
+    state = black_box(config.inherit(config, &state, any_now()));
     black_box(config.reset(&mut state, any_now()));
 
     let mut machine = CircuitBreaker::from_parts(config, black_box(state));
@@ -453,4 +473,22 @@ fn throttle(policy: &AdaptiveThrottle) {
         black_box(throttler.record(permit, Outcome::Success, any_now()));
     }
     throttler.reconfigure(policy, any_now());
+}
+
+/// Every decision about whose fault it is, and what it does to a breaker.
+fn ejection(config: EjectionConfig) {
+    let (mut rule, mut peer) = (Ejection::new(config), black_box(CircuitBreakerState::new()));
+    rule.join(black_box(0));
+    black_box(rule.record(black_box(0), black_box(Outcome::Success), any_now()));
+    if let Some(transition) = BREAKER.force_open(&mut peer, any_now()) {
+        let bound = Bound::new(&BREAKER, &mut peer);
+        black_box(rule.rule(black_box(0), black_box(transition), bound, any_now()));
+    }
+    black_box(rule.try_eject(black_box(0), any_now()).is_ok());
+    black_box(rule.blame(any_now()));
+    black_box((rule.peers(), rule.ejected(), rule.is_ejected(black_box(0))));
+    black_box(rule.next_deadline(any_now()));
+    rule.readmit(black_box(0));
+    rule.leave(black_box(0));
+    rule.reconfigure(config, any_now());
 }
