@@ -336,3 +336,19 @@ fn what_a_probe_measures_is_the_usual_from_then_on() {
         assert_eq!(round(&mut limiter, second * SECOND, 60 * MILLISECOND), limit);
     }
 }
+
+#[test]
+fn fresh_is_what_answers_like_a_new_one() {
+    fn check<L: Subject>(policy: L) {
+        let mut limiter = ConcurrencyLimiter::new(policy);
+        assert!(limiter.is_fresh());
+        let permit = limiter.try_acquire(0, at(SECOND)).unwrap();
+        assert!(!limiter.is_fresh());
+        limiter.record(permit, Outcome::Failure(FailureClass::Timeout), 0, at(SECOND));
+        assert!(!limiter.is_fresh(), "it has learned something");
+        limiter.reset();
+        assert!(limiter.is_fresh());
+    }
+    check(Aimd::DEFAULT);
+    check(Gradient::DEFAULT);
+}
