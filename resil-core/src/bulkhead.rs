@@ -75,7 +75,8 @@
 //!
 //! # Cost
 //!
-//! 4 bytes a bulkhead, 4 bytes a permit. Every call is a few compares.
+//! 4 bytes a bulkhead, 4 bytes a permit. Every call is a few compares. There is nothing to keep over a
+//! reboot: no call survives one.
 
 mod config;
 mod decide;

@@ -83,7 +83,7 @@
 //!
 //! # Cost
 //!
-//! 144 bytes a peer: three counters in each of ten sub-windows. A call clears at most ten of them; the
+//! 152 bytes a peer: three counters in each of ten sub-windows. A call clears at most ten of them; the
 //! decision is four multiplications. A look at the share copies the state and takes 32 steps of a
 //! compare and a shift.
 

@@ -49,6 +49,9 @@ pub trait ConcurrencyLimit: Debug {
     /// The first instant after `now` at which an answer changes by itself.
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
 
+    /// Whether the state answers like a new one, so that a table may evict it.
+    fn is_fresh(&self, state: &Self::State) -> bool;
+
     /// Forgets what is in flight and what was learned. Permits that are out turn stale.
     fn reset(&self, state: &mut Self::State);
 
@@ -112,6 +115,10 @@ impl<L: ConcurrencyLimit> ConcurrencyLimit for &L {
 
     fn next_deadline(&self, state: &L::State, now: Instant) -> Option<Instant> {
         (**self).next_deadline(state, now)
+    }
+
+    fn is_fresh(&self, state: &L::State) -> bool {
+        (**self).is_fresh(state)
     }
 
     fn reset(&self, state: &mut L::State) {

@@ -99,6 +99,12 @@ impl<L: ConcurrencyLimit> ConcurrencyLimiter<L> {
         self.policy.next_deadline(&self.state, now)
     }
 
+    /// Whether it answers like a new one: [`ConcurrencyLimit::is_fresh`].
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.policy.is_fresh(&self.state)
+    }
+
     /// Forgets everything: [`ConcurrencyLimit::reset`].
     pub fn reset(&mut self) {
         self.policy.reset(&mut self.state);

@@ -316,3 +316,39 @@ fn another_policy_takes_over_what_was_learned_and_its_permits() {
     assert_eq!(limiter.limit(at(1_001 * SECOND)), 200);
     assert_eq!(unprobed.baseline(limiter.as_state()), Some(Duration::from_nanos(976_562 << 10)));
 }
+
+#[test]
+fn what_a_probe_measures_is_the_usual_from_then_on() {
+    let policy =
+        Gradient::builder().initial_limit(100).min_limit(5).probe_samples(3).build().unwrap();
+    let mut limiter = ConcurrencyLimiter::new(policy);
+    let round = |limiter: &mut ConcurrencyLimiter<Gradient>, start: u64, latency: u64| {
+        let end = at(start + latency);
+        for permit in saturate(limiter, at(start)) {
+            limiter.record(permit, Outcome::Success, 0, end);
+        }
+        limiter.limit(end)
+    };
+    assert_eq!(round(&mut limiter, 0, 10 * MILLISECOND), 100);
+    assert_eq!(policy.baseline(limiter.as_state()), Some(Duration::from_nanos(9_765 << 10)));
+    // Six times as slow: half of the limit and the queue, a fifth of the way; and again.
+    for (second, limit) in [(1, 100), (2, 90), (3, 82)] {
+        assert_eq!(round(&mut limiter, second * SECOND, 60 * MILLISECOND), limit);
+    }
+}
+
+#[test]
+fn fresh_is_what_answers_like_a_new_one() {
+    fn check<L: Subject>(policy: L) {
+        let mut limiter = ConcurrencyLimiter::new(policy);
+        assert!(limiter.is_fresh());
+        let permit = limiter.try_acquire(0, at(SECOND)).unwrap();
+        assert!(!limiter.is_fresh());
+        limiter.record(permit, Outcome::Failure(FailureClass::Timeout), 0, at(SECOND));
+        assert!(!limiter.is_fresh(), "it has learned something");
+        limiter.reset();
+        assert!(limiter.is_fresh());
+    }
+    check(Aimd::DEFAULT);
+    check(Gradient::DEFAULT);
+}

@@ -123,6 +123,10 @@ impl ConcurrencyLimit for Aimd {
         None
     }
 
+    fn is_fresh(&self, state: &AimdState) -> bool {
+        AimdState { epoch: 0, round: 0, ..state.clone() } == self.fresh_state()
+    }
+
     fn reset(&self, state: &mut AimdState) {
         *state = AimdState { epoch: state.epoch.wrapping_add(1), ..self.fresh_state() };
     }

@@ -48,6 +48,45 @@ const MAX_SAMPLES: u8 = 64;
 /// Their mean is the new `long`: it holds what others load on the peer meanwhile, which is one more
 /// reason not to probe in step. The limit itself waits, and is in force again after. A probe is given
 /// up after an eighth of the interval; what it has measured by then counts.
+///
+/// # A timeline
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_core::adaptive::{ConcurrencyLimiter, Gradient, Permit, Recorded};
+/// use resil_core::{Clock, Instant, ManualClock, Outcome, valid};
+///
+/// const PEER: Gradient = valid!(
+///     Gradient::builder().initial_limit(40).min_limit(5).probe_samples(3).build()
+/// );
+/// let clock = ManualClock::new(Instant::EPOCH);
+/// let mut peer = ConcurrencyLimiter::new(&PEER);
+///
+/// // As many calls as pass, each of which takes `millis`.
+/// let mut round = |millis| {
+///     let permits: Vec<Permit> =
+///         std::iter::from_fn(|| peer.try_acquire(0, clock.now()).ok()).collect();
+///     clock.advance(Duration::from_millis(millis));
+///     let calls = permits.len();
+///     for permit in permits {
+///         peer.record(permit, Outcome::Success, 0, clock.now());
+///     }
+///     (calls, peer.limit(clock.now()))
+/// };
+///
+/// // 0 s: the probe lets three calls through, and finds that 20 ms are usual. Then 40 pass.
+/// assert_eq!(round(20), (3, 40));
+///
+/// // All take 500 ms, then a second: the peer queues. When the window is over, half of the limit and
+/// // the queue of 4 would be 24; a fifth of the way there is 36.8.
+/// assert_eq!(round(500), (40, 40));
+/// assert_eq!(round(1_000), (40, 36));
+///
+/// // Back at 20 ms. The next window still has some of the slow ones in its mean; each one after it
+/// // adds 0.8.
+/// let limits: Vec<u16> = (0..400).map(|_| round(20).1).collect();
+/// assert_eq!((limits[0], limits[399]), (36, 41));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Gradient {

@@ -170,6 +170,10 @@ impl ConcurrencyLimit for Gradient {
         if deadline.is_reached(now) || deadline == Instant::MAX { None } else { Some(deadline) }
     }
 
+    fn is_fresh(&self, state: &GradientState) -> bool {
+        GradientState { epoch: 0, round: 0, ..state.clone() } == self.fresh_state()
+    }
+
     fn reset(&self, state: &mut GradientState) {
         *state = GradientState {
             epoch: state.epoch.wrapping_add(1),

@@ -442,6 +442,7 @@ fn adaptive<L: ConcurrencyLimit>(policy: &L) {
     black_box(policy.in_flight(&state));
     black_box(policy.available(&state, any_now()));
     black_box(policy.next_deadline(&state, any_now()));
+    black_box(policy.is_fresh(&state));
     let mut state = black_box(policy.inherit(policy, &state, any_now()));
     policy.reset(&mut state);
 
