@@ -322,7 +322,8 @@ impl Retry {
     }
 
     /// The error of a call whose deadline came while it waited: for what `refusal` named, or after
-    /// the attempt that failed with `last`. `None` without either: then it did not wait.
+    /// the attempt that failed with `last`. `None` without either: then it did not wait, or its last
+    /// attempt timed out, for which there is [`last_error`](Self::last_error).
     ///
     /// `RETRY_FAILED`; its source is the refusal that was waited for, else the last error.
     ///
