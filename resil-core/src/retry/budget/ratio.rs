@@ -34,6 +34,9 @@ const EXTRAS: usize = 1;
 ///
 /// Retries and hedges cost the same, and how an attempt ends is all the same.
 ///
+/// Where layers share one, let only the outermost [`begin`](crate::call::Budget::begin) calls: else the
+/// retries of one layer are calls of the next, which earn.
+///
 /// ```
 /// use resil_core::call::{Budget, Extra};
 /// use resil_core::outcome::FailureClass;
