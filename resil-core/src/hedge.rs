@@ -70,12 +70,14 @@
 //! 131 bytes a peer. A latency finds its bucket by shifts and moves the cursor, by few buckets as a
 //! rule and by 128 at most; one in 128 halves the counts. To look at the delay is a few shifts.
 
+mod builder;
 mod hedging;
 mod histogram;
 mod policy;
 
+pub use builder::HedgePolicyBuilder;
 pub use histogram::HedgeState;
-pub use policy::{HedgePolicy, HedgePolicyBuilder, Target};
+pub use policy::{HedgePolicy, Target};
 
 use crate::outcome::{FailureClass, RetryHint};
 use crate::time::Instant;

@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_back_leaves_the_sub_window_that_it_was_counted_in() {
+        for (added, taken, left) in [(1_000, 1_000, 0), (1_000, 1_009, 0), (1_000, 960, 1)] {
+            let mut tally = one_at(added);
+            tally.advance(WIDTH, at(1_035));
+            tally.add(0, 1);
+            tally.take(0, WIDTH, at(taken));
+            assert_eq!(tally.totals(), &[1 + left], "{taken}");
+            assert_eq!(tally.totals_at(WIDTH, at(1_040)), [1], "the other one stays");
+            tally.take(0, WIDTH, at(taken));
+            assert_eq!(tally.totals(), &[1 + left], "once");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_not_counted() {
         let mut tally = one_at(0);
         tally.add(0, u32::MAX);

@@ -9,6 +9,7 @@ use resil_core::retry::budget::{
     BudgetPolicy, RatioBudget, RatioBudgetState, RetryBudget, TokenBudget,
 };
 use resil_core::retry::{Retry, RetryPolicy, Stop};
+use resil_core::snapshot::Persist;
 use resil_core::{ErrorCode, Instant, Outcome, Ratio, valid};
 use resil_tests::oracle::{Ratio as Exact, budget as oracle};
 
@@ -165,6 +166,34 @@ proptest! {
         let _ = policy.try_withdraw(&mut state, Extra::Hedge, at(now.unsigned_abs()));
         let quiet = at(now.unsigned_abs() + 15_000);
         prop_assert_eq!(policy.counted(&state, quiet), (0, 0), "stuck");
+    }
+
+    /// Saved at any time and restored by any clock that has gone on for a sub-window.
+    #[test]
+    fn a_restored_share_answers_alike(
+        steps in prop::collection::vec((0..2_500_u64, 0..3_u8), 1..60),
+        clock in 1_000..100_000_u64,
+    ) {
+        let (policy, mut state, mut now) = (RatioBudget::DEFAULT, RatioBudget::FRESH, 5_000);
+        for (by, event) in steps {
+            now += by;
+            match event {
+                0 => policy.begin(&mut state, at(now)),
+                _ => drop(policy.try_withdraw(&mut state, Extra::Hedge, at(now))),
+            }
+        }
+        let mut bytes = [0; RatioBudget::LEN];
+        policy.save(&state, at(now), &mut bytes).unwrap();
+        let restored = policy.restore(&bytes, at(clock)).unwrap();
+        for later in (0..11_000).step_by(500) {
+            let (then, now) = (at(now + later), at(clock + later));
+            prop_assert_eq!(policy.counted(&state, then), policy.counted(&restored, now));
+            let wait = |due: Option<Instant>, now| due.map(|due| due.saturating_since(now));
+            prop_assert_eq!(
+                wait(policy.next_deadline(&state, then), then),
+                wait(policy.next_deadline(&restored, now), now)
+            );
+        }
     }
 
     /// Without steps of the clock: counted for nine tenths of the window, and not beyond it.

@@ -439,3 +439,112 @@ mod pitfalls {
         assert_eq!(stops(retry.record(&policy, class, 0, at(1))), Stop::Fatal);
     }
 }
+
+mod budgets_and_classes {
+    use super::*;
+    use resil_core::call::{Budget, Extra};
+    use resil_core::error::{GaveUp, TimeoutError};
+    use resil_core::outcome::Outcome;
+    use resil_core::retry::budget::{RetryBudget, TokenBudget};
+
+    const BUSY: Classification = Classification::Failure(FailureClass::Throttled, RetryHint::None);
+
+    #[test]
+    fn a_throttled_failure_has_a_curve_of_its_own_where_one_is_set() {
+        let builder = EXACT.initial_delay(Duration::from_millis(50)).max_attempts(4);
+        let aws = policy(builder.throttled_delay(SECOND));
+        assert_eq!(aws.backoff_after(FailureClass::Throttled).delay(0), SECOND);
+        let mut retry = Retry::start(&aws, at(0));
+        let delay = |next: Next| waits(next).delay();
+        assert_eq!(delay(retry.record(&aws, LOST, 0, at(0))), Duration::from_millis(50));
+        assert_eq!(delay(retry.record(&aws, BUSY, 0, at(1))), 2 * SECOND);
+        assert_eq!(delay(retry.record(&aws, LOST, 0, at(2))), Duration::from_millis(200));
+
+        let one_curve = policy(builder);
+        for class in [FailureClass::Throttled, FailureClass::Timeout, FailureClass::Local] {
+            assert_eq!(one_curve.backoff_after(class), one_curve.backoff());
+            let mut retry = Retry::start(&one_curve, at(0));
+            let delay = delay(retry.record(&one_curve, class.into(), 0, at(0)));
+            assert_eq!(delay, Duration::from_millis(50));
+        }
+        assert_eq!(
+            aws.classify(EveryError).backoff_after(FailureClass::Throttled).delay(0),
+            SECOND
+        );
+    }
+
+    #[test]
+    fn a_throttled_delay_is_jittered_and_capped_like_any_other() {
+        let builder = RetryPolicy::builder().throttled_delay(8 * SECOND).max_delay(10 * SECOND);
+        let policy = policy(builder.jitter(Jitter::Decorrelated));
+        for entropy in [0, 1 << 31, u32::MAX] {
+            let mut retry = Retry::start(&policy, at(0));
+            let first = waits(retry.record(&policy, LOST, entropy, at(0))).delay();
+            let second = waits(retry.record(&policy, BUSY, entropy, at(1))).delay();
+            assert!(first <= 3 * SECOND && second >= 8 * SECOND && second <= 10 * SECOND);
+        }
+    }
+
+    #[test]
+    fn a_budget_that_is_spent_ends_the_call_with_the_last_error() {
+        const ONE: TokenBudget = valid!(TokenBudget::builder().capacity(14).build());
+        let mut budget = RetryBudget::new(ONE);
+        let policy = policy(EXACT);
+        let mut retry = Retry::start(&policy, at(0));
+        let (_, charge) = retry.record_within(&policy, &mut budget, LOST, 0, at(0)).unwrap();
+        budget.settle(Some(charge), Outcome::Failure(FailureClass::Transient), at(1));
+        let stop = retry.record_within(&policy, &mut budget, LOST, 0, at(1)).unwrap_err();
+        assert_eq!((stop, stop.code()), (Stop::Budget, ErrorCode::RetryFailed));
+        assert_eq!(stop.gave_up(), Some(GaveUp::Budget));
+        let error = retry.error(stop, Lost);
+        assert_eq!(error.to_string(), "RETRY_FAILED: the budget for retries is spent (attempts=2)");
+        assert_eq!(error.into_operation_error(), Some(Lost));
+    }
+
+    #[test]
+    fn a_call_that_ends_anyway_costs_no_budget() {
+        let once = policy(EXACT.max_attempts(1));
+        let short = policy(EXACT.deadline(SECOND));
+        let many = policy(EXACT);
+        let mut budget = RetryBudget::new(TokenBudget::AWS);
+        for (policy, class, stop) in [
+            (&once, LOST, Stop::Exhausted),
+            (&short, LOST, Stop::Deadline),
+            (&many, hinted(RetryHint::Never), Stop::Never),
+            (&many, FailureClass::Fatal.into(), Stop::Fatal),
+            (&many, Classification::Ignored, Stop::Ignored),
+        ] {
+            let mut retry = Retry::start(policy, at(0));
+            let stopped = retry.record_within(policy, &mut budget, class, 0, at(0)).unwrap_err();
+            assert_eq!(stopped, stop);
+        }
+        assert_eq!(TokenBudget::AWS.millitokens(budget.as_state()), 500_000);
+        assert!(budget.peek(Extra::Hedge, at(0)).is_ok());
+    }
+
+    #[test]
+    fn attempts_that_all_timed_out_have_an_error_without_one_of_the_operation() {
+        let policy = policy(EXACT);
+        let mut retry = Retry::start(&policy, at(0));
+        let timeout = Classification::from(FailureClass::Timeout);
+        let _ = waits(retry.record(&policy, timeout, 0, at(0)));
+        let _ = waits(retry.record(&policy, timeout, 0, at(1)));
+        let stop = stops(retry.record(&policy, timeout, 0, at(3)));
+        let error = retry.last_error::<Lost>(stop, None);
+        assert_eq!(
+            error.to_string(),
+            "RETRY_EXHAUSTED: all attempts failed (attempts=3, last=ATTEMPT_TIMEOUT)"
+        );
+        assert_eq!(error.operation_error(), None);
+        assert!(error.source().unwrap().is::<TimeoutError>());
+        for (stop, code) in [
+            (Stop::Deadline, ErrorCode::RetryFailed),
+            (Stop::Budget, ErrorCode::RetryFailed),
+            (Stop::Ignored, ErrorCode::AttemptTimeout),
+            (Stop::Fatal, ErrorCode::AttemptTimeout),
+        ] {
+            assert_eq!(retry.last_error::<Lost>(stop, None).code(), code);
+            assert_eq!(retry.last_error(stop, Some(Lost)), retry.error(stop, Lost));
+        }
+    }
+}

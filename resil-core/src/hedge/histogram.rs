@@ -14,6 +14,12 @@ pub(super) const OCTAVES: u32 = 16;
 
 const BUCKETS: usize = PER_OCTAVE * OCTAVES as usize;
 
+/// The last of them.
+const LAST: usize = BUCKETS - 1;
+
+/// The bits of a bucket's number that say which of its octave it is.
+const IN_OCTAVE: u64 = PER_OCTAVE as u64 - 1;
+
 /// What a [`HedgePolicy`](super::HedgePolicy) remembers of a peer: how often which latency was seen.
 ///
 /// 131 bytes: 128 counts, their total, and a cursor at the bucket of the quantile with the count
@@ -60,7 +66,7 @@ impl HedgeState {
     /// The end of the bucket in which the quantile lies: more than the sample, by an eighth at most.
     pub(super) const fn estimate(&self, shift: u32) -> u64 {
         let octave = (self.cursor as u32) >> MANTISSA;
-        let steps = (self.cursor as u64 & (PER_OCTAVE as u64 - 1)).wrapping_add(1);
+        let steps = (self.cursor as u64 & IN_OCTAVE).wrapping_add(1);
         let base = 1_u64 << shift.saturating_add(octave);
         base.saturating_add((base >> MANTISSA).saturating_mul(steps))
     }
@@ -70,7 +76,7 @@ impl HedgeState {
         let mut moved = Self::FRESH;
         let by = octaves.saturating_mul(PER_OCTAVE as i32);
         for (bucket, &count) in self.counts.iter().enumerate() {
-            let to = (bucket as i32).saturating_sub(by).clamp(0, BUCKETS as i32 - 1);
+            let to = (bucket as i32).saturating_sub(by).clamp(0, LAST as i32);
             if let Some(slot) = moved.counts.get_mut(to as usize) {
                 *slot = slot.saturating_add(count);
             }
@@ -122,7 +128,7 @@ impl HedgeState {
             self.cursor = self.cursor.saturating_sub(1);
             self.below = self.below.saturating_sub(self.count(self.cursor));
         }
-        while usize::from(self.cursor) < BUCKETS - 1 {
+        while usize::from(self.cursor) < LAST {
             let up_to = self.below.saturating_add(self.count(self.cursor));
             if quantile.is_reached(u32::from(up_to), total) {
                 return;
@@ -164,9 +170,9 @@ const fn bucket_of(nanos: u64, shift: u32) -> usize {
     let Some(log2) = nanos.checked_ilog2() else { return 0 };
     let Some(octave) = log2.checked_sub(shift) else { return 0 };
     if octave >= OCTAVES {
-        return BUCKETS - 1;
+        return LAST;
     }
-    let mantissa = (nanos >> log2.saturating_sub(MANTISSA)) & (PER_OCTAVE as u64 - 1);
+    let mantissa = (nanos >> log2.saturating_sub(MANTISSA)) & IN_OCTAVE;
     ((octave << MANTISSA) | mantissa as u32) as usize
 }
 

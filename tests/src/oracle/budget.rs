@@ -95,5 +95,5 @@ impl TokenBudget {
 pub fn share_allows(calls: u32, extras: u32, ratio: (u16, u16), minimum: u32) -> bool {
     let share = Ratio::new(BigInt::from(ratio.0), BigInt::from(ratio.1));
     let earned = (share * BigInt::from(calls)).floor().to_integer();
-    BigInt::from(extras) + 1 <= earned + BigInt::from(minimum)
+    BigInt::from(extras) < earned + BigInt::from(minimum)
 }

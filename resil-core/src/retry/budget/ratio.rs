@@ -34,6 +34,9 @@ const EXTRAS: usize = 1;
 ///
 /// Retries and hedges cost the same, and how an attempt ends is all the same.
 ///
+/// Where layers share one, let only the outermost [`begin`](crate::call::Budget::begin) calls: else the
+/// retries of one layer are calls of the next, which earn.
+///
 /// ```
 /// use resil_core::call::{Budget, Extra};
 /// use resil_core::outcome::FailureClass;
@@ -253,8 +256,8 @@ impl RatioBudgetBuilder {
     ///
     /// # Errors
     ///
-    /// `ratio` is not above 0 and at most 1; `minimum` is above 65,535; `window` is below 10 ns, or is
-    /// not a multiple of that, or has more than 2^62 ns (146 years).
+    /// `ratio` is not above 0 and at most 1; `minimum` is above 65,535; `window` is below 10 ns, is
+    /// no multiple of that, or is above 2^62 ns (146 years).
     pub const fn build(self) -> Result<RatioBudget, ConfigError> {
         if !self.ratio.is_share() {
             return Err(ConfigError::new("ratio", "ratio must be above 0 and at most 1"));
@@ -262,15 +265,16 @@ impl RatioBudgetBuilder {
         if self.minimum > u16::MAX as u32 {
             return Err(ConfigError::new("minimum", "minimum must be at most 65,535"));
         }
-        let nanos = saturating_nanos(self.window);
-        if nanos == 0 || nanos > 1 << 62 || !nanos.is_multiple_of(SLOTS as u64) {
-            return Err(ConfigError::new(
+        let (nanos, slots) = (saturating_nanos(self.window), SLOTS as u64);
+        match (nanos.checked_div(slots), nanos.checked_rem(slots)) {
+            (Some(width), Some(0)) if width > 0 && nanos <= 1 << 62 => {
+                Ok(RatioBudget { width, minimum: self.minimum, ratio: self.ratio })
+            }
+            _ => Err(ConfigError::new(
                 "window",
                 "window must be 10 ns to 2^62 ns, in whole tens of nanoseconds",
-            ));
+            )),
         }
-        let width = nanos / SLOTS as u64;
-        Ok(RatioBudget { width, minimum: self.minimum, ratio: self.ratio })
     }
 }
 

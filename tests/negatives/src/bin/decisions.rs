@@ -13,7 +13,9 @@ use negatives as _;
 use resil_core::adaptive::{Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient};
 use resil_core::backoff::Backoff;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState};
-use resil_core::call::{Bound, Call, CallPolicy, PeerPolicy, PeerState, Priority, Request, Step};
+use resil_core::call::{
+    Bound, Budget, Call, CallPolicy, Extra, PeerPolicy, PeerState, Priority, Request, Step,
+};
 use resil_core::chaos::{
     Chaos, ChaosPolicy, ChaosState, Fault, Partition, Skew, SkewedClock, Stream,
 };
@@ -22,22 +24,28 @@ use resil_core::circuit_breaker::{
     CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, CountWindow, Recorded, State,
     TimeWindow, Transition, Window,
 };
+use resil_core::deadline::{CallContext, Deadline, WireContext};
 use resil_core::event::{Event, EventKind, EventLog, Span};
+use resil_core::fallback::{Answer, is_unavailable, or_degraded};
 use resil_core::health::{
     Boot, BootRecord, CheckConfig, CheckStatus, HealthCheckResult, HealthRegistry, HealthStatus,
     Heartbeat, HeartbeatConfig, HeartbeatState, Hysteresis, HysteresisState, LivenessGate, Probe,
     Quorum, Watchdog, WatchdogConfig,
 };
-use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt};
+use resil_core::hedge::{Hedge, HedgePolicy, HedgeState};
+use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt, RetryHint};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
     TokenBucket,
 };
+use resil_core::retry::budget::{BudgetPolicy, RatioBudget, RetryBudget, TokenBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
 use resil_core::snapshot::Persist;
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState, Throttler};
 use resil_core::time::{TickCounter, TickRate};
-use resil_core::{Clock, Entropy, ErrorCode, Instant, Outcome, Ratio, Rejected, time, valid};
+use resil_core::{
+    Clock, Entropy, ErrorCode, Instant, Outcome, Ratio, Rejected, ResilienceError, time, valid,
+};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
 const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact_log(RATE));
@@ -70,6 +78,10 @@ pub extern "C" fn _start() -> ! {
         heartbeat(&black_box(HeartbeatConfig::DEFAULT));
         watchdog(&black_box(TASKS));
         time_passes();
+        deadline();
+        hedge(&black_box(HedgePolicy::DEFAULT));
+        budget(&black_box(TokenBudget::AWS));
+        budget(&black_box(RatioBudget::DEFAULT));
         outcomes();
         retry(&black_box(RetryPolicy::DEFAULT));
         breaker(&black_box(CircuitBreakerConfig::DEFAULT));
@@ -492,4 +504,65 @@ fn ejection(config: EjectionConfig) {
     rule.readmit(black_box(0));
     rule.leave(black_box(0));
     rule.reconfigure(config, any_now());
+}
+
+/// Every decision of a budget on any state, and a retry that asks it.
+fn budget<P: BudgetPolicy>(policy: &P) {
+    let mut state = black_box(P::FRESH);
+    let extra = || black_box(Extra::Retry(FailureClass::Transient));
+    policy.begin(&mut state, any_now());
+    match black_box(policy.try_withdraw(&mut state, extra(), any_now())) {
+        Ok(charge) => policy.refund(&mut state, charge, any_now()),
+        Err(rejected) => refused(rejected),
+    }
+    let charge = policy.try_withdraw(&mut state, extra(), any_now()).ok();
+    policy.settle(&mut state, black_box(charge), black_box(Outcome::Success), any_now());
+    black_box(policy.peek(&state, extra(), any_now()).is_ok());
+    black_box(policy.next_deadline(&state, any_now()));
+    let state = black_box(policy.inherit(policy, &state, any_now()));
+
+    let mut budget = RetryBudget::from_parts(policy, state);
+    let retries = black_box(RetryPolicy::DEFAULT);
+    let mut retry = black_box(Retry::start(&retries, any_now()));
+    let failure = black_box(Classification::Ignored);
+    match retry.record_within(&retries, &mut budget, failure, black_box(0_u32), any_now()) {
+        Ok((wait, charge)) => {
+            black_box(wait.until());
+            budget.settle(Some(charge), black_box(Outcome::Ignored), any_now());
+        }
+        Err(stop) => {
+            black_box(retry.last_error::<()>(stop, black_box(None)));
+        }
+    }
+    budget.reset();
+    black_box(budget.as_state());
+}
+
+fn hedge(policy: &HedgePolicy) {
+    let mut hedge = Hedge::from_parts(policy, black_box(HedgeState::FRESH));
+    hedge.record_latency(any_now(), any_now());
+    black_box(hedge.due(black_box(0), any_now()));
+    let class = black_box(FailureClass::Transient);
+    let _ = black_box(hedge.on_failure(black_box(0), class, black_box(RetryHint::None), any_now()));
+    hedge.reconfigure(black_box(policy), any_now());
+    black_box(hedge.as_state().samples());
+}
+
+fn deadline() {
+    let deadline = black_box(Deadline::after(any_now(), any_duration()));
+    black_box((deadline.is_past(any_now()), deadline.instant(), deadline.min(Deadline::NONE)));
+    black_box(deadline.attempt(any_duration(), any_now()));
+    black_box(deadline.next_deadline(any_now()));
+    if let Err(rejected) = deadline.check(any_now()) {
+        refused(rejected);
+    }
+    let context = black_box(CallContext::new(deadline)).child(black_box(1), black_box(false));
+    let bytes = black_box(context.wire(any_now()).encode());
+    let Ok(wire) = WireContext::decode(black_box(&bytes)) else { return };
+    let context = black_box(wire.received(any_duration(), any_now()).until(deadline));
+    black_box((context.attempt(), context.is_retry(), context.is_hedge()));
+
+    let failed: Result<u8, ResilienceError<()>> = Err(black_box(ResilienceError::operation(())));
+    let answer = or_degraded(failed, is_unavailable, |_| black_box(None));
+    black_box(answer.map(Answer::into_inner).is_ok());
 }
