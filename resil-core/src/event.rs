@@ -14,7 +14,8 @@
 //!
 //! - A number stands for the same kind for ever ([`EventKind`]); kinds are added, never renumbered.
 //! - Read + lost + waiting = pushed, for the log's own reader and for every [`Cursor`].
-//! - Nothing here allocates, formats or divides: an event is made and kept by copies and shifts.
+//! - Making, keeping and reading an event is copies and shifts: it allocates, formats and divides nothing.
+//!   (Writing it as text is for hosts.)
 //!
 //! # Timeline
 //!

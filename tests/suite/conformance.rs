@@ -22,6 +22,7 @@ mod paused;
 mod random;
 mod snapshot;
 mod throttle;
+mod ticks;
 mod watchdog;
 
 use resil_core::Instant;

@@ -10,8 +10,10 @@ use core::hint::black_box;
 use core::time::Duration;
 use negatives as _;
 use resil_core::backoff::{Backoff, Curve, Jitter, Ratio, exponential_backoff};
+use resil_core::chaos::{ChaosPolicy, Fault, Partition, Skew};
 use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::error::{ErrorCode, NetworkError, ResilienceError, TimeoutError};
+use resil_core::event::{EventKind, Span};
 use resil_core::health::HealthRegistry;
 use resil_core::outcome::{FailureClass, RetryAt};
 use resil_core::rate_limit::{
@@ -19,6 +21,7 @@ use resil_core::rate_limit::{
 };
 use resil_core::retry::{Next, Retry, RetryPolicy};
 use resil_core::text::Text;
+use resil_core::time::TickRate;
 use resil_core::{ConfigError, Instant, ManualClock, Rejected};
 
 /// Where the firmware starts.
@@ -30,6 +33,8 @@ pub extern "C" fn _start() -> ! {
         policies();
         errors();
         health();
+        chaos();
+        ticks_and_events();
     }
 }
 
@@ -156,4 +161,29 @@ fn errors() {
         black_box(error.details());
         black_box(error.wire(any_now()));
     }
+}
+
+fn chaos() {
+    let builder = ChaosPolicy::builder()
+        .errors(black_box(1))
+        .delays(black_box(1), any_duration(), any_duration())
+        .drops(black_box(1))
+        .duplicates(black_box(1))
+        .reorders(black_box(1), black_box(1))
+        .clock_steps(black_box(1), any_duration())
+        .bursts(black_box(1), black_box(1))
+        .enabled(black_box(true));
+    built(builder.build());
+    built(Skew::NONE.ahead(any_duration()).behind(any_duration()).drift(black_box(1)));
+    built(Skew::NONE.corrected_every(any_duration()));
+    built(Partition::new(black_box(1), any_duration(), black_box(1), black_box(2)));
+    black_box(black_box(Fault::Drop).delay());
+}
+
+fn ticks_and_events() {
+    built(TickRate::new(black_box(1)));
+    black_box(Span::from_units(black_box(1)).as_duration());
+    black_box(EventKind::from_name(black_box("BREAKER_OPENED")));
+    black_box(black_box(EventKind::CallStarted).name());
+    black_box(black_box(EventKind::CallStarted).message());
 }
