@@ -112,7 +112,7 @@ pub enum WhenFull {
     /// It shares one bucket with all others without a slot: newcomers get through, slowly.
     #[default]
     Share,
-    /// It is refused with [`ErrorCode::RateLimitTableFull`].
+    /// It is refused with [`RateLimitTableFull`](crate::ErrorCode::RateLimitTableFull).
     Refuse,
 }
 
