@@ -237,7 +237,7 @@ fn agree<A: Limit, B: Limit>(a: &A, b: &B) {
 }
 
 /// A table whose peers are of several kinds.
-fn classes<L: Limit + Clone>(limit: L) {
+fn classes<L: Reserve + Clone>(limit: L) {
     let table: RateLimiter<u32, L> =
         RateLimiter::new(limit.clone(), KeyedHash::from_seed(black_box(0)));
     let mut table = black_box(table.with_classes([Class::new(limit)]));
@@ -248,6 +248,7 @@ fn classes<L: Limit + Clone>(limit: L) {
     }
     black_box(table.peek_in(class, &id, black_box(1), any_now()).is_ok());
     black_box(table.available_in(class, &id, any_now()));
+    black_box(table.charge_in(class, &id, black_box(1), any_now()).excess());
     black_box(table.entries(any_now()).count());
     black_box(table.adopt(black_box(Some(id)), class, black_box(L::FRESH), any_now()));
     table.reset_all();
