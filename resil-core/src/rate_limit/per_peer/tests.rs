@@ -228,3 +228,8 @@ fn what_a_peer_has_cost_is_charged_to_its_slot_or_to_the_newcomers() {
     assert_eq!(table.charge(&100, 0, later(600)).excess(), 0);
     assert_eq!(table.place_of(0, &100), None);
 }
+
+#[test]
+fn a_class_takes_no_room_in_a_slot() {
+    assert_eq!(size_of::<Slot<[u8; 32], TokenBucket>>(), 56);
+}
