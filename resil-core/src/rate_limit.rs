@@ -6,8 +6,8 @@
 //!
 //! # Which one
 //!
-//! All are built from one [`RateLimitConfig`] and speak one trait, [`Limit`]: the policy is a value
-//! in flash, the state is a few bytes per peer.
+//! Each is built from a [`RateLimitConfig`] (or from two that are), and all speak one trait, [`Limit`]:
+//! the policy is a value in flash, the state is a few bytes per peer.
 //!
 //! | limit | state | law |
 //! |---|---|---|
@@ -25,11 +25,15 @@
 //! - The instant that a refusal names is exact: the same request passes then, and not 1 ns before.
 //! - A refusal reserves nothing and writes nothing (but for re-anchoring after the clock has
 //!   stepped back by more than can be waited for).
-//! - Credit never exceeds the capacity, and a clock that steps back mints nothing.
+//! - Credit never exceeds the capacity, and a clock that steps back mints nothing (a limit
+//!   [in debt](Reserve#time-that-steps-back) apart).
 //! - What can never pass is told so at once ([`RetryAt::Never`](crate::RetryAt::Never)).
 //! - Fairness: requests do not queue here. A cost of n waits until n tokens are there at one
-//!   instant, so cheaper requests that keep arriving can hold it up; whoever must not starve waits
-//!   for its instant in the queue of an adapter.
+//!   instant, so cheaper requests that keep arriving can hold it up; whoever must not starve
+//!   [reserves](Reserve), or waits for its instant in the queue of an adapter.
+//! - A quota that changes keeps what was spent, as far as the new one can owe it, and set over and
+//!   over it still refills ([`Carry`] says what else can be kept). A reboot forgives nothing where
+//!   states are [saved](crate::snapshot::Persist).
 //!
 //! The default is the seed's: 100 requests a minute, 10 at once.
 
@@ -108,7 +112,8 @@ pub trait Limit {
     ///
     /// A bucket gives back the cost less what it has refilled since the admission, so whatever is
     /// refunded and in whatever order, what was *not* refunded keeps the law of the limit. A window
-    /// gives back all of it, or nothing once it has left the window.
+    /// gives back all of it, or nothing once it has left the window. While a limit is in debt it may
+    /// give back nothing: see [`Reserve`].
     ///
     /// The charge has to come from this state. A naked state cannot tell one from before a reset:
     /// [`Limiter`] and [`RateLimiter`] can.

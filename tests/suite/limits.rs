@@ -2,6 +2,7 @@
 
 mod all_of;
 mod classes;
+mod kept;
 mod quota_change;
 mod reserve;
 mod warm_up;

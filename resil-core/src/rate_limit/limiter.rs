@@ -101,13 +101,20 @@ impl<L: Limit> Limiter<L> {
 
     /// Goes on under another limit: what was spent stays spent. Charges from before are not refunded.
     pub fn reconfigure(&mut self, limit: L, now: Instant) {
-        self.reconfigure_with(limit, Carry::Spent, now);
+        let state = limit.inherit(&self.limit, &self.state, now);
+        self.go_on(limit, state);
     }
 
-    /// Goes on under another limit, with what was spent or with the share that was left.
+    /// Goes on under another limit, with what was spent or with the share that was left; it may
+    /// divide.
     pub fn reconfigure_with(&mut self, limit: L, carry: Carry, now: Instant) {
-        self.state = limit.carry(&self.limit, &self.state, carry, now);
+        let state = limit.carry(&self.limit, &self.state, carry, now);
+        self.go_on(limit, state);
+    }
+
+    fn go_on(&mut self, limit: L, state: L::State) {
         self.limit = limit;
+        self.state = state;
         self.generation = self.generation.wrapping_add(1);
     }
 

@@ -13,7 +13,7 @@ pub use keyed_hash::KeyedHash;
 pub use pinned::{Pinned, SetLimitError};
 pub use slot::Slot;
 
-use super::{Limit, RateLimit, RateLimitConfig};
+use super::{Charged, Limit, RateLimit, RateLimitConfig, Reserve};
 use crate::config::ConfigError;
 use crate::error::RateLimitError;
 use crate::outcome::Rejected;
@@ -112,7 +112,7 @@ pub enum WhenFull {
     /// It shares one bucket with all others without a slot: newcomers get through, slowly.
     #[default]
     Share,
-    /// It is refused with [`ErrorCode::RateLimitTableFull`].
+    /// It is refused with [`RateLimitTableFull`](crate::ErrorCode::RateLimitTableFull).
     Refuse,
 }
 
@@ -238,6 +238,15 @@ where
     /// The refusal.
     pub fn peek(&self, id: &K, cost: u32, now: Instant) -> Result<(), Rejected> {
         self.peek_in(0, id, cost, now)
+    }
+
+    /// Takes from `id` what it has cost already, whether it is there or not: bytes that were sent, air
+    /// time. See [`Reserve::charge`].
+    pub fn charge(&mut self, id: &K, cost: u32, now: Instant) -> Charged
+    where
+        L: Reserve,
+    {
+        self.charge_in(0, id, cost, now)
     }
 
     /// The largest cost that passes from `id` now.

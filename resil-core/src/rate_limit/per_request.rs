@@ -1,6 +1,6 @@
 //! A limit on requests, among others on bytes.
 
-use super::{Carry, Limit, RateLimitConfig};
+use super::{Limit, RateLimitConfig};
 use crate::outcome::Rejected;
 use crate::time::Instant;
 
@@ -80,10 +80,10 @@ impl<L: Limit> Limit for PerRequest<L> {
     }
 
     fn inherit(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
-        self.0.carry(&old.0, state, Carry::Spent, now)
+        self.0.inherit(&old.0, state, now)
     }
 
     fn rescale(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
-        self.0.carry(&old.0, state, Carry::Share, now)
+        self.0.rescale(&old.0, state, now)
     }
 }

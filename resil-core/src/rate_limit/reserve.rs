@@ -100,6 +100,9 @@ pub trait Reserve: Limit {
 
     /// Takes what has been spent already, whether it is there or not; who asks next waits until it is
     /// paid. What would bring the debt above one refill beyond empty is not taken, and told.
+    ///
+    /// Costs are in the units of the quota, of which one per nanosecond is the most: above 1 GB/s
+    /// count in sixteens of bytes, or in packets.
     fn charge(&self, state: &mut Self::State, cost: u32, now: Instant) -> Charged;
 }
 

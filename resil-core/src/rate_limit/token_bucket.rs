@@ -107,7 +107,7 @@ impl BucketState {
     }
 }
 
-/// What an admission took; drop it when spent, [refund](Limit::refund) it when the request was not
+/// What an admission took; drop it when spent, [refund](super::Limit::refund) it when the request was not
 /// made after all.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -118,7 +118,7 @@ fn run<L: Reserve + Clone>(limit: &L, quota: Quota, ops: &[Op], start: u64) -> (
                         match said {
                             Ok(()) => assert_eq!(reservation.at(), now),
                             Err(refused) => {
-                                assert_eq!(RetryAt::At(reservation.at()), refused.retry())
+                                assert_eq!(RetryAt::At(reservation.at()), refused.retry());
                             }
                         }
                         let index = ledger.take(reservation.at(), cost, false);

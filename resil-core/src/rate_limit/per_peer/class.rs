@@ -1,9 +1,9 @@
 //! Kinds of peers, each with its own limit and its own overflow bucket.
 
 use super::slot::Account;
-use super::{PeerCharge, Pinned, Place, RateLimiter, Slot};
+use super::{PeerCharge, Pinned, Place, RateLimiter, Slot, WhenFull};
 use crate::outcome::Rejected;
-use crate::rate_limit::{Carry, Limit};
+use crate::rate_limit::{Carry, Charged, Limit, Reserve};
 use crate::time::Instant;
 use core::hash::{BuildHasher, Hash};
 
@@ -92,6 +92,37 @@ where
             Some((limit, account)) => account.try_acquire(limit, place, cost, now),
             None => Err(self.table_full(class, cost, now)),
         }
+    }
+
+    /// Takes from `id` in a class what it has cost already, whether it is there or not; see
+    /// [`Reserve::charge`]. An id that has no slot is given one, or charged to the overflow bucket;
+    /// with [`WhenFull::Refuse`] nothing is taken, and told.
+    pub fn charge_in(&mut self, class: u8, id: &K, cost: u32, now: Instant) -> Charged
+    where
+        L: Reserve,
+    {
+        let class = self.known(class);
+        let mut place = self.place_of(class, id);
+        if place.is_none() && cost > 0 {
+            place = match self.vacant(id, now) {
+                Some(index) => self.give(index, class, id),
+                None if self.when_full == WhenFull::Refuse => None,
+                None => Some(Place::Overflow(class)),
+            };
+        }
+        match place.and_then(|place| self.account_mut(place)) {
+            Some((limit, account)) => limit.charge(&mut account.state, cost, now),
+            None => Charged { excess: cost },
+        }
+    }
+
+    /// Gives a vacant slot to `id`.
+    fn give(&mut self, index: usize, class: u8, id: &K) -> Option<Place> {
+        let slot = self.slots.as_mut().get_mut(index)?;
+        slot.key = Some(id.clone());
+        slot.class = class;
+        slot.account.hand_over(L::FRESH);
+        Some(Place::Slot(index))
     }
 
     /// What [`check_in`](Self::check_in) would answer; takes nothing.

@@ -209,3 +209,27 @@ fn a_deadline_is_the_earliest_of_all() {
     table.check(&100, 1, later(300)).unwrap();
     assert_eq!(table.next_deadline(later(600)), Some(later(900)));
 }
+
+#[test]
+fn what_a_peer_has_cost_is_charged_to_its_slot_or_to_the_newcomers() {
+    let mut table = full();
+    assert_eq!(table.charge(&3, 12, NOW).excess(), 0); // 13 of 10 spent
+    assert_eq!(table.charge(&3, 8, NOW).excess(), 1, "20 are the most that can be owed");
+    assert_eq!(table.available(&3, later(6_000)), 0);
+    assert_eq!(table.available(&3, later(12_000)), 10);
+    assert_eq!(table.charge(&100, 4, NOW).excess(), 0);
+    assert_eq!(table.available(&101, NOW), 6, "of the overflow bucket");
+    assert_eq!(table.charge(&100, 4, later(600)).excess(), 0);
+    assert!(table.place_of(0, &100).is_some(), "a slot was as good as fresh");
+    assert_eq!(table.available(&100, later(600)), 6);
+
+    let mut table = full().when_full(WhenFull::Refuse);
+    assert_eq!(table.charge(&100, 4, NOW).excess(), 4);
+    assert_eq!(table.charge(&100, 0, later(600)).excess(), 0);
+    assert_eq!(table.place_of(0, &100), None);
+}
+
+#[test]
+fn a_class_takes_no_room_in_a_slot() {
+    assert_eq!(size_of::<Slot<[u8; 32], TokenBucket>>(), 56);
+}

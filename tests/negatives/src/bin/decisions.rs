@@ -35,8 +35,8 @@ use resil_core::health::{
 use resil_core::hedge::{Hedge, HedgePolicy, HedgeState};
 use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryAt, RetryHint};
 use resil_core::rate_limit::{
-    ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
-    TokenBucket,
+    AllOf, Class, ExactLog, KeyedHash, Limit, Limiter, PerRequest, RateLimit, RateLimitConfig,
+    RateLimiter, Reserve, StrictBucket, TokenBucket, WarmUp, acquire_both, acquire_three,
 };
 use resil_core::retry::budget::{BudgetPolicy, RatioBudget, RetryBudget, TokenBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop, Suspended};
@@ -107,6 +107,17 @@ pub extern "C" fn _start() -> ! {
         adaptive(&black_box(Aimd::DEFAULT));
         adaptive(&black_box(Gradient::DEFAULT));
         throttle(&black_box(AdaptiveThrottle::DEFAULT));
+        limit(&black_box(WARMING));
+        limit(&black_box(AllOf::new(PerRequest::new(TokenBucket::new(RATE)), STRICT)));
+        owes(&black_box(TokenBucket::new(RATE)));
+        owes(&black_box(STRICT));
+        agree(&black_box(TokenBucket::new(RATE)), &black_box(WARMING));
+        classes(black_box(TokenBucket::new(RATE)));
+        kept(&black_box(TokenBucket::new(RATE)));
+        kept(&black_box(STRICT));
+        kept(&black_box(WARMING));
+        kept(&black_box(RateLimit::new(RATE)));
+        kept(&black_box(LOGGED));
         #[cfg(feature = "breach-panic")]
         black_box([1, 2, 3][black_box(1_usize)]);
         #[cfg(feature = "breach-float")]
@@ -565,4 +576,67 @@ fn deadline() {
     let failed: Result<u8, ResilienceError<()>> = Err(black_box(ResilienceError::operation(())));
     let answer = or_degraded(failed, is_unavailable, |_| black_box(None));
     black_box(answer.map(Answer::into_inner).is_ok());
+}
+
+const WARMING: WarmUp = valid!(WarmUp::new(RATE, Duration::from_secs(10)));
+
+/// Reservations and debts of a limit in any state.
+fn owes<L: Reserve>(limit: &L) {
+    let mut state = black_box(L::FRESH);
+    match black_box(limit.reserve(&mut state, black_box(1), any_now(), any_now())) {
+        Ok(reservation) => {
+            black_box(reservation.at());
+            limit.cancel(&mut state, reservation, any_now());
+        }
+        Err(rejected) => refused(rejected),
+    }
+    black_box(limit.charge(&mut state, black_box(1), any_now()).excess());
+
+    let mut limiter = Limiter::from_parts(limit, black_box(state));
+    if let Ok(reservation) = black_box(limiter.reserve(black_box(1), any_now(), any_now())) {
+        limiter.cancel(reservation, any_now());
+    }
+    black_box(limiter.charge(black_box(1), any_now()).excess());
+    limiter.reconfigure(black_box(limit), any_now());
+}
+
+/// Limits that all have to admit.
+fn agree<A: Limit, B: Limit>(a: &A, b: &B) {
+    let (mut one, mut other, mut third) = black_box((A::FRESH, B::FRESH, A::FRESH));
+    let asked = acquire_both((a, &mut one, black_box(1)), (b, &mut other, black_box(1)), any_now());
+    if let Err(rejected) = black_box(asked) {
+        refused(rejected);
+    }
+    let first = (a, &mut one, black_box(1));
+    let (second, last) = ((b, &mut other, black_box(1)), (a, &mut third, black_box(1)));
+    if let Err(rejected) = black_box(acquire_three(first, second, last, any_now())) {
+        refused(rejected);
+    }
+}
+
+/// A table whose peers are of several kinds.
+fn classes<L: Reserve + Clone>(limit: L) {
+    let table: RateLimiter<u32, L> =
+        RateLimiter::new(limit.clone(), KeyedHash::from_seed(black_box(0)));
+    let mut table = black_box(table.with_classes([Class::new(limit)]));
+    let (class, id) = black_box((1, 7));
+    match black_box(table.check_in(class, &id, black_box(1), any_now())) {
+        Ok(charge) => table.refund(charge, any_now()),
+        Err(rejected) => refused(rejected),
+    }
+    black_box(table.peek_in(class, &id, black_box(1), any_now()).is_ok());
+    black_box(table.available_in(class, &id, any_now()));
+    black_box(table.charge_in(class, &id, black_box(1), any_now()).excess());
+    black_box(table.entries(any_now()).count());
+    black_box(table.adopt(black_box(Some(id)), class, black_box(L::FRESH), any_now()));
+    table.reset_all();
+}
+
+/// A limit over a reboot.
+fn kept<L: Limit + Persist<State = <L as Limit>::State>>(limit: &L) {
+    let mut bytes = black_box([0; 1_024]);
+    let state = black_box(<L as Limit>::FRESH);
+    let written = limit.save(&state, any_now(), &mut bytes).unwrap_or(0);
+    let saved = bytes.get(..written).unwrap_or_default();
+    black_box(limit.restore(black_box(saved), any_now()).is_ok());
 }

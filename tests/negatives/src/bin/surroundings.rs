@@ -17,7 +17,8 @@ use resil_core::event::{EventKind, Span};
 use resil_core::health::HealthRegistry;
 use resil_core::outcome::{FailureClass, RetryAt};
 use resil_core::rate_limit::{
-    ExactLog, KeyedHash, RateLimit, RateLimitConfig, RateLimiter, StrictBucket, TokenBucket,
+    Carry, ExactLog, KeyedHash, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
+    TokenBucket, WarmUp,
 };
 use resil_core::retry::{Next, Retry, RetryPolicy};
 use resil_core::text::Text;
@@ -129,6 +130,10 @@ fn policies() {
         let mut table = RateLimiter::<u32>::new(RateLimit::new(rate), hasher);
         black_box(table.set_limit(black_box(7), black_box(rate), any_now()).is_ok());
         black_box(table);
+        built(WarmUp::with_cold_factor(rate, any_duration(), black_box(3)));
+        let mut limiter = Limiter::new(black_box(RateLimit::new(rate)));
+        limiter.reconfigure_with(RateLimit::new(rate), black_box(Carry::Share), any_now());
+        black_box(limiter);
     }
     built(rate);
 }
