@@ -7,7 +7,7 @@ use super::policy::CallPolicy;
 use super::step::{Finished, Step, Ticket, Verdict};
 use crate::error::{ResilienceError, TimeoutError};
 use crate::outcome::{Classification, Outcome, Rejected};
-use crate::retry::{Retry, Wait};
+use crate::retry::{Retry, Stop, Wait};
 use crate::time::Instant;
 
 /// One call in progress.
@@ -199,11 +199,16 @@ impl<P, U> Call<P, U> {
             (Verdict::Success | Verdict::Abandoned, _) => None,
             (Verdict::Failed(stop), last) => Some(self.retry.last_error(stop, last)),
             (Verdict::Refused(refused), last) => Some(self.retry.refusal_error(refused, last)),
-            (Verdict::Deadline { refusal }, last) => Some(
-                self.retry
-                    .overslept_error(refusal, last)
-                    .unwrap_or_else(|| TimeoutError::deadline().into()),
-            ),
+            (Verdict::Deadline { refusal: Some(refusal) }, last) => {
+                self.retry.overslept_error(Some(refusal), last)
+            }
+            // There was no retry that it could have cut short.
+            (Verdict::Deadline { refusal: None }, None) if self.started <= 1 => {
+                Some(TimeoutError::deadline().into())
+            }
+            (Verdict::Deadline { refusal: None }, last) => {
+                Some(self.retry.last_error(Stop::Deadline, last))
+            }
         }
     }
 }

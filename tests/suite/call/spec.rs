@@ -228,6 +228,17 @@ fn the_deadline_ends_attempts_and_waits() {
     assert_eq!(error.code(), ErrorCode::DeadlineExceeded);
     bench.nothing_is_out();
 
+    // The one that was cut short counts: it was made.
+    let mut bench = Bench::of(retry().deadline(Duration::from_secs(5)));
+    let ticket = bench.attempt(s(0));
+    bench.finish(ticket, Err(TRANSIENT), s(0));
+    let _second = bench.attempt(s(1));
+    let verdict = bench.verdict(s(5));
+    let error = bench.call.error(verdict, Some("lost")).unwrap();
+    assert_eq!(error.code(), ErrorCode::RetryFailed);
+    assert_eq!(error.operation_error(), Some(&"lost"));
+    assert!(error.to_string().contains("attempts=2"), "{error}");
+
     let mut bench = Bench::of(retry().deadline(Duration::from_secs(5)));
     let ticket = bench.attempt(s(0));
     bench.finish(ticket, Err(TRANSIENT), s(4));
