@@ -217,6 +217,10 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
         let recorded =
             self.apply(|policy, state, now| policy.record(state, permit, outcome, entropy, now));
         self.log(recorded.transition());
+        #[cfg(feature = "defmt")]
+        if let Some(detected) = recorded.detected() {
+            defmt::warn!("circuit breaker {=str}: detected, not made: {}", self.name, detected);
+        }
         recorded
     }
 

@@ -251,10 +251,15 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     }
 
     fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {
-        self.decide(|machine, now| {
+        let recorded = self.decide(|machine, now| {
             let recorded = machine.record(permit, outcome, entropy, now);
             (recorded, recorded.transition())
-        })
+        });
+        if let Some(Transition { from, to }) = recorded.detected() {
+            let (breaker, from, to) = (self.name(), from.name(), to.name());
+            tracing::warn!(target: TARGET, breaker, from, to, "transition detected, not made");
+        }
+        recorded
     }
 
     fn look<R>(&self, look: impl FnOnce(&machine::CircuitBreaker, Instant) -> R) -> R {

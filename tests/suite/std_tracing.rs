@@ -134,6 +134,22 @@ fn every_transition_and_refusal_of_a_breaker() {
 }
 
 #[test]
+fn what_a_breaker_that_only_measures_would_have_done() {
+    let run = || {
+        let (breaker, _) = breaker();
+        breaker.metrics_only();
+        for _ in 0..2 {
+            breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+        }
+    };
+    let expected = [
+        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="CLOSED" to="METRICS_ONLY""#,
+        r#"WARN resil::circuit_breaker transition detected, not made breaker="peer-7" from="CLOSED" to="OPEN""#,
+    ];
+    assert_eq!(Log::of(run), expected);
+}
+
+#[test]
 fn a_probe_that_was_lost_shows_both_transitions_in_order_pitfall_109() {
     let run = || {
         let (breaker, clock) = breaker();
