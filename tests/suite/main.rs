@@ -29,6 +29,7 @@ mod retry;
 mod retry_laws;
 mod seed_snippets;
 mod simulation;
+mod sizes;
 mod snapshot;
 mod std_circuit_breaker;
 mod std_health;
