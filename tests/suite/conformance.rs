@@ -25,10 +25,8 @@ mod throttle;
 mod ticks;
 mod watchdog;
 
-use resil_core::Instant;
-use resil_tests::vectors::policies::{
-    BackoffPolicy, BreakerPolicy, LimitPolicy, NoPolicy, RetrySettings,
-};
+use resil_core::{Instant, ManualClock};
+use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, NoPolicy, RetrySettings};
 use resil_tests::vectors::{Script, load};
 use serde::de::DeserializeOwned;
 
@@ -113,7 +111,7 @@ const LIMITERS: [Player<LimitPolicy>; 3] =
 
 #[test]
 fn backoff() {
-    conform::<BackoffPolicy>("backoff", &[Player::direct(direct::backoff)]);
+    beside::conform::<direct::Delays>("backoff");
 }
 
 #[test]
@@ -136,6 +134,10 @@ fn retry() {
 fn health() {
     conform::<NoPolicy>(
         "health",
-        &[Player::direct(direct::health), Player::paused(paused::health)],
+        &[
+            Player::direct(beside::play::<ManualClock, direct::Health>),
+            Player::paused(paused::health),
+            Player::mock(beside::play::<mock::Driver, direct::Health>),
+        ],
     );
 }

@@ -70,7 +70,8 @@ impl<T: Timeline, S: Subject> Engine for Beside<T, S> {
     }
 }
 
-fn play<T: Timeline, S: Subject>(script: &Script<S::Policy>) -> String {
+/// Plays a script on one clock.
+pub(super) fn play<T: Timeline, S: Subject>(script: &Script<S::Policy>) -> String {
     let timeline = T::begin();
     let subject = S::new(&script.policy, timeline.now());
     replay(script, &mut Beside { timeline, subject })

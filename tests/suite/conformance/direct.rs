@@ -1,6 +1,7 @@
 //! Core, driven by hand.
 
 use super::ORIGIN;
+use super::beside::Subject;
 use core::time::Duration;
 use resil_core::circuit_breaker::{CircuitBreaker, Permit, Recorded, State};
 use resil_core::health::{
@@ -23,7 +24,7 @@ fn no_entropy() -> u32 {
 }
 
 /// A machine beside a clock, and what it has lent under the names of the script.
-struct Direct<M, T> {
+pub(super) struct Direct<M, T> {
     clock: ManualClock,
     machine: M,
     held: HashMap<String, T>,
@@ -156,26 +157,19 @@ impl<L: Limit> machines::Limiter for Direct<Limiter<L>, Charge<L::Charge>> {
 }
 
 /// A curve, and the delay before.
-struct Delays {
+pub(super) struct Delays {
     backoff: resil_core::backoff::Backoff,
     previous: Option<Duration>,
 }
 
-pub(super) fn backoff(script: &Script<BackoffPolicy>) -> String {
-    let backoff = script.policy.build().unwrap();
-    replay(script, &mut Delays { backoff, previous: None })
-}
+impl Subject for Delays {
+    type Policy = BackoffPolicy;
 
-impl Engine for Delays {
-    fn now(&self) -> Instant {
-        Instant::EPOCH
+    fn new(policy: &BackoffPolicy, _: Instant) -> Self {
+        Self { backoff: policy.build().unwrap(), previous: None }
     }
 
-    fn move_to(&mut self, instant: Instant) {
-        assert_eq!(instant, Instant::EPOCH, "delays do not depend on the time");
-    }
-
-    fn apply(&mut self, event: &[&str], start: Instant) -> String {
+    fn apply(&mut self, event: &[&str], _: Instant, start: Instant) -> String {
         let number = |word: &str| word.parse::<u32>().unwrap();
         let delay = match event {
             ["delay", attempt] => self.backoff.delay(number(attempt)),
@@ -224,31 +218,29 @@ pub(super) fn retry(script: &Script<RetrySettings>) -> String {
     attempts.finish(&result)
 }
 
-pub(super) fn health(script: &Script<NoPolicy>) -> String {
-    replay(script, &mut Direct::<_, CheckId>::new(HealthRegistry::<String>::new(ORIGIN)))
-}
+/// A registry of checks, and their ids by name.
+pub(super) type Health = Direct<HealthRegistry<String>, CheckId>;
 
-impl Direct<HealthRegistry<String>, CheckId> {
+impl Health {
     fn id(&self, name: &str) -> CheckId {
         *self.held.get(name).unwrap_or_else(|| panic!("{name} is not registered"))
     }
 }
 
-impl Engine for Direct<HealthRegistry<String>, CheckId> {
-    fn now(&self) -> Instant {
-        self.clock.now()
+impl Subject for Health {
+    type Policy = NoPolicy;
+
+    fn new(_: &NoPolicy, now: Instant) -> Self {
+        Self::new(HealthRegistry::new(now))
     }
 
-    fn move_to(&mut self, instant: Instant) {
-        self.clock.set(instant);
-    }
-
-    fn apply(&mut self, event: &[&str], _: Instant) -> String {
+    fn apply(&mut self, event: &[&str], now: Instant, _: Instant) -> String {
+        self.clock.set(now);
         machines::health(self, event)
     }
 }
 
-impl machines::Health for Direct<HealthRegistry<String>, CheckId> {
+impl machines::Health for Health {
     fn register(&mut self, name: &str, ttl: Duration) {
         let id = self.machine.register(name.to_owned(), ttl, self.clock.now()).unwrap();
         self.keep(name, id);

@@ -78,3 +78,25 @@ fn an_event_that_nobody_knows_fails() {
 fn a_file_that_is_missing_fails() {
     let _: Vec<Script<BreakerPolicy>> = load("none");
 }
+
+/// A file that nobody plays proves nothing.
+#[test]
+fn every_vector_file_is_played() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/conformance");
+    let folder = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let sources = folder.chain([format!("{root}.rs").into()]);
+    let players: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
+    let mut files = 0;
+    for entry in std::fs::read_dir(vectors).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            // The table of phi is no script; the heartbeat's own tests read it.
+            let is_played = name == "phi" || players.contains(&format!("\"{name}\""));
+            assert!(is_played, "nobody plays {name}.toml");
+            files += 1;
+        }
+    }
+    assert!(files > 20, "{files} files");
+}
