@@ -111,6 +111,7 @@ mod layers;
 mod machine;
 mod peer;
 mod policy;
+mod pushback;
 mod start;
 mod step;
 

@@ -192,6 +192,12 @@ impl Retry {
         self.failed = self.attempt();
     }
 
+    /// The attempt that was to follow a failure at once is not made: that failure is to be decided about
+    /// after all, with [`record`](Self::record).
+    pub(crate) const fn take_back_failure(&mut self) {
+        self.failed = self.failed.saturating_sub(1);
+    }
+
     /// Brings back a deadline that a backward step of the clock left too far ahead.
     pub(crate) const fn keep_time<C>(&mut self, policy: &RetryPolicy<C>, now: Instant) {
         self.deadline = self.deadline.min(policy.deadline_from(now));
@@ -254,7 +260,7 @@ impl Retry {
     /// A breaker's refusal, shed load and "never" end the call. A limiter's or a bulkhead's is waited
     /// for where the policy has [`max_refusal_waits`](RetryPolicyBuilder::max_refusal_waits): until the
     /// instant it names, or for the jittered delay where it names none (only then entropy is
-    /// drawn). Refusals consume no attempt.
+    /// drawn), and for 1 ns at least. Refusals consume no attempt.
     pub fn refused<C>(
         &mut self,
         policy: &RetryPolicy<C>,
@@ -270,7 +276,8 @@ impl Retry {
             RetryAt::At(at) => at.nanos_since(now),
             _ => policy.backoff().jittered_nanos(self.refused, self.previous, entropy),
         };
-        match self.wait(delay, now) {
+        // To ask again within the same instant would be to spin.
+        match self.wait(delay.max(1), now) {
             Some(wait) if self.refused < policy.max_refusal_waits() => {
                 self.refused = self.refused.saturating_add(1);
                 Next::Wait(wait)

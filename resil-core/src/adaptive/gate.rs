@@ -7,7 +7,7 @@ use super::limit::ConcurrencyLimit;
 use super::machine::ConcurrencyLimiter;
 use super::permit::{Permit, Recorded};
 use crate::call::{Bound, End, Gate, Request};
-use crate::outcome::{Outcome, Rejected};
+use crate::outcome::Rejected;
 use crate::time::Instant;
 
 impl Gate for Bound<'_, Aimd, AimdState> {
@@ -32,7 +32,7 @@ impl Gate for Bound<'_, Aimd, AimdState> {
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.policy.record(self.state, permit, outcome(end), entropy, now)
+        self.policy.record(self.state, permit, end.outcome(), entropy, now)
     }
 }
 
@@ -58,7 +58,7 @@ impl Gate for Bound<'_, Gradient, GradientState> {
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.policy.record(self.state, permit, outcome(end), entropy, now)
+        self.policy.record(self.state, permit, end.outcome(), entropy, now)
     }
 }
 
@@ -84,13 +84,6 @@ impl<L: ConcurrencyLimit> Gate for ConcurrencyLimiter<L> {
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.record(permit, outcome(end), entropy, now)
-    }
-}
-
-const fn outcome(end: End) -> Outcome {
-    match end {
-        End::Attempted(outcome) => outcome,
-        End::Unused => Outcome::Ignored,
+        self.record(permit, end.outcome(), entropy, now)
     }
 }

@@ -5,6 +5,7 @@ use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
 use super::policy::CallPolicy;
+use super::pushback::Pushback;
 use super::step::Verdict;
 use crate::hedge::HedgeDecision;
 use crate::outcome::{Classification, FailureClass, Outcome};
@@ -37,17 +38,28 @@ impl<P, U> Call<P, U> {
         let is_alone = self.in_flight.iter().all(Option::is_none);
         if !is_alone && is_worth_another(classification) {
             self.retry.failed_beside_another();
+            self.pushback = Pushback::of(classification, turn.now);
             return;
         }
         if hedge != HedgeAt::Never
-            && self.may_hedge_early(classification, turn)
+            && let Some(class) = self.may_hedge_early(classification, turn)
             && let Ok(paid) = turn.gates.budget().try_withdraw(Extra::Hedge, turn.now)
         {
             self.retry.failed_beside_another();
             let paid = Some(paid);
-            self.phase = Phase::Due(Due { paid, is_hedge: true, ..Due::FIRST });
+            self.phase = Phase::Due(Due { paid, early: Some(class), ..Due::FIRST });
             return;
         }
+        let pushback = core::mem::replace(&mut self.pushback, Pushback::NONE);
+        self.retry_or_end(pushback.with(classification, turn.now), turn);
+    }
+
+    /// The retry of a failure is decided and paid for, or the call is over.
+    pub(super) fn retry_or_end<C>(
+        &mut self,
+        classification: Classification,
+        turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
+    ) {
         let (policy, budget) = (turn.policy.retry(), turn.gates.budget());
         match self.retry.record_within(policy, budget, classification, &mut turn.entropy, turn.now)
         {
@@ -108,16 +120,16 @@ impl<P, U> Call<P, U> {
             let longest = policy.attempt_deadline(now);
             let deadline = self.retry.deadline().unwrap_or(Instant::MAX).min(longest);
             attempt.deadline = attempt.deadline.min(deadline);
+            if let HedgeAt::At(at) = self.hedge {
+                let delay = at.nanos_since(attempt.started_at);
+                self.hedge = HedgeAt::At(at.min(now.plus_nanos(delay)));
+            }
             attempt.started_at = attempt.started_at.min(now);
         }
         if let Phase::Due(Due { wait: Some(wait), .. }) = &mut self.phase {
             wait.keep_time(now);
         }
-        if let HedgeAt::At(at) = self.hedge
-            && let Some(latest) = turn.gates.hedge().due(self.hedges, now)
-        {
-            self.hedge = HedgeAt::At(at.min(latest));
-        }
+        self.pushback.keep_time(now);
     }
 
     /// Takes an attempt out of those in flight.
@@ -132,15 +144,16 @@ impl<P, U> Call<P, U> {
         self.started < policy.retry().max_attempts()
     }
 
-    /// Whether a failure starts the hedge that was to come later, at once and without backoff.
+    /// The class of a failure that starts the hedge that was to come later, at once and without backoff.
     pub(super) fn may_hedge_early<C>(
         &self,
         classification: Classification,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
-    ) -> bool {
-        let Classification::Failure(class, hint) = classification else { return false };
+    ) -> Option<FailureClass> {
+        let Classification::Failure(class, hint) = classification else { return None };
         let decision = turn.gates.hedge().on_failure(self.hedges, class, hint, turn.now);
-        decision == HedgeDecision::Now && self.may_start_another(turn.policy)
+        let may = decision == HedgeDecision::Now && self.may_start_another(turn.policy);
+        may.then_some(class)
     }
 }
 

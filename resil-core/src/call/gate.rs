@@ -53,6 +53,19 @@ pub enum End {
     Unused,
 }
 
+impl End {
+    /// How it looks to a gate that gives everything back that says nothing: an attempt that was never
+    /// made says nothing about the peer, like an [ignored](Outcome::Ignored) one.
+    #[must_use]
+    #[inline]
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Attempted(outcome) => outcome,
+            Self::Unused => Outcome::Ignored,
+        }
+    }
+}
+
 /// A machine that an attempt has to pass: a breaker, a limit, a bulkhead.
 ///
 /// Gates compose: `(breaker, limit, bulkhead)` is a gate that asks them in this order, and when one

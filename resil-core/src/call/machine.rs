@@ -4,9 +4,10 @@ use super::budget::Budget;
 use super::gate::{End, Gate, Request};
 use super::layers::Gates;
 use super::policy::CallPolicy;
+use super::pushback::Pushback;
 use super::step::{Finished, Step, Ticket, Verdict};
 use crate::error::{ResilienceError, TimeoutError};
-use crate::outcome::{Classification, Outcome, Rejected};
+use crate::outcome::{Classification, FailureClass, Outcome, Rejected};
 use crate::retry::{Retry, Stop, Wait};
 use crate::time::Instant;
 
@@ -25,6 +26,8 @@ pub struct Call<P, U = ()> {
     pub(super) hedge: HedgeAt,
     /// Hedges so far.
     pub(super) hedges: u8,
+    /// What the attempt was told that failed beside the one that is out.
+    pub(super) pushback: Pushback,
 }
 
 /// Where a call stands.
@@ -49,11 +52,12 @@ pub(super) struct Due<U> {
     pub(super) paid: Option<U>,
     /// What our own gates said when it was to start before.
     pub(super) refusal: Option<Rejected>,
-    pub(super) is_hedge: bool,
+    /// The failure that it follows at once, where it is a hedge that goes early.
+    pub(super) early: Option<FailureClass>,
 }
 
 impl<U> Due<U> {
-    pub(super) const FIRST: Self = Self { wait: None, paid: None, refusal: None, is_hedge: false };
+    pub(super) const FIRST: Self = Self { wait: None, paid: None, refusal: None, early: None };
 }
 
 /// When the second attempt starts beside the first.
@@ -94,6 +98,7 @@ impl<P, U> Call<P, U> {
             started: 0,
             hedge: HedgeAt::Never,
             hedges: 0,
+            pushback: Pushback::NONE,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::bound::Bound;
 use super::layers::Layers;
 use super::policy::CallPolicy;
-use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState};
+use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Consecutive, Window};
 use crate::outcome::EveryError;
 use crate::rate_limit::{Limit, TokenBucket};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
@@ -11,29 +11,32 @@ use crate::time::Instant;
 
 /// How to call a peer, and what protects it and us: retry, breaker, limit.
 ///
-/// One constant for thousands of peers, each with a [`PeerState`] of its own.
+/// One constant for thousands of peers, each with a [`PeerState`] of its own. `L` is the limit, `C`
+/// the retry's [classifier](crate::outcome::Classify), `W` the breaker's
+/// [window](crate::circuit_breaker::window).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct PeerPolicy<L = TokenBucket, C = EveryError> {
+pub struct PeerPolicy<L = TokenBucket, C = EveryError, W = Consecutive> {
     call: CallPolicy<C>,
-    breaker: CircuitBreakerConfig,
+    breaker: CircuitBreakerConfig<W>,
     limit: L,
 }
 
-/// What is remembered of a peer: 24 bytes with a token bucket.
+/// What is remembered of a peer: 24 bytes with a token bucket and a breaker that counts failures in a
+/// row.
 #[derive(Clone, Debug)]
-pub struct PeerState<L: Limit = TokenBucket> {
+pub struct PeerState<L: Limit = TokenBucket, W: Window = Consecutive> {
     /// Its breaker.
-    pub breaker: CircuitBreakerState,
+    pub breaker: CircuitBreakerState<W::Stats>,
     /// How much of its quota is spent.
     pub limit: L::State,
 }
 
 const _: () = assert!(size_of::<PeerState>() <= 24);
 
-impl<L: Limit, C> PeerPolicy<L, C> {
+impl<L: Limit, C, W: Window> PeerPolicy<L, C, W> {
     /// Each attempt of a `call` passes `breaker`, then `limit`.
-    pub const fn new(call: CallPolicy<C>, breaker: CircuitBreakerConfig, limit: L) -> Self {
+    pub const fn new(call: CallPolicy<C>, breaker: CircuitBreakerConfig<W>, limit: L) -> Self {
         Self { call, breaker, limit }
     }
 
@@ -45,7 +48,7 @@ impl<L: Limit, C> PeerPolicy<L, C> {
 
     /// The breaker's policy.
     #[must_use]
-    pub const fn breaker(&self) -> &CircuitBreakerConfig {
+    pub const fn breaker(&self) -> &CircuitBreakerConfig<W> {
         &self.breaker
     }
 
@@ -57,49 +60,63 @@ impl<L: Limit, C> PeerPolicy<L, C> {
 
     /// What an attempt at one peer has to pass.
     #[inline]
-    pub const fn gate<'a>(&'a self, peer: &'a mut PeerState<L>) -> PeerGate<'a, L> {
+    pub const fn gate<'a>(&'a self, peer: &'a mut PeerState<L, W>) -> PeerGate<'a, L, W> {
         let breaker = Bound::new(&self.breaker, &mut peer.breaker);
         (breaker, Bound::new(&self.limit, &mut peer.limit))
     }
 
     /// The same for a step of a call; add a budget and hedging where there are any.
     #[inline]
-    pub const fn gates<'a>(&'a self, peer: &'a mut PeerState<L>) -> Layers<PeerGate<'a, L>> {
+    pub const fn gates<'a>(&'a self, peer: &'a mut PeerState<L, W>) -> Layers<PeerGate<'a, L, W>> {
         Layers::new(self.gate(peer))
+    }
+
+    /// What `state`, decided about by `old` so far, is under this policy: its breaker as
+    /// [`CircuitBreakerConfig::inherit`] has it, and its quota as [`Limit::inherit`] has it. So an open
+    /// breaker stays open, what was spent stays spent, and permits that are out are told back as ever.
+    #[must_use]
+    pub fn inherit(&self, old: &Self, state: &PeerState<L, W>, now: Instant) -> PeerState<L, W> {
+        PeerState {
+            breaker: self.breaker.inherit(&old.breaker, &state.breaker, now),
+            limit: self.limit.inherit(&old.limit, &state.limit, now),
+        }
     }
 }
 
 /// A peer's breaker, then its limit.
-pub type PeerGate<'a, L = TokenBucket> =
-    (Bound<'a, CircuitBreakerConfig, CircuitBreakerState>, Bound<'a, L, <L as Limit>::State>);
+pub type PeerGate<'a, L = TokenBucket, W = Consecutive> = (
+    Bound<'a, CircuitBreakerConfig<W>, CircuitBreakerState<<W as Window>::Stats>>,
+    Bound<'a, L, <L as Limit>::State>,
+);
 
 /// The breaker's payload, then the limit's.
-impl<L, C> Persist for PeerPolicy<L, C>
+impl<L, C, W> Persist for PeerPolicy<L, C, W>
 where
     L: Limit + Persist<State = <L as Limit>::State>,
+    W: Window,
 {
-    type State = PeerState<L>;
+    type State = PeerState<L, W>;
 
     const KIND: u8 = kind::PEER;
     const VERSION: u8 = 1;
-    const PAYLOAD: usize = <CircuitBreakerConfig>::PAYLOAD.saturating_add(L::PAYLOAD);
+    const PAYLOAD: usize = <CircuitBreakerConfig<W>>::PAYLOAD.saturating_add(L::PAYLOAD);
 
-    fn write(&self, state: &PeerState<L>, now: Instant, to: &mut Writer<'_>) {
+    fn write(&self, state: &PeerState<L, W>, now: Instant, to: &mut Writer<'_>) {
         self.breaker.write(&state.breaker, now, to);
         self.limit.write(&state.limit, now, to);
     }
 
-    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<PeerState<L>, SnapshotError> {
+    fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<PeerState<L, W>, SnapshotError> {
         Ok(PeerState { breaker: self.breaker.read(from, now)?, limit: self.limit.read(from, now)? })
     }
 }
 
-impl<L: Limit> PeerState<L> {
+impl<L: Limit, W: Window> PeerState<L, W> {
     /// A peer that nothing is known of.
     pub const FRESH: Self = Self { breaker: CircuitBreakerState::new(), limit: L::FRESH };
 }
 
-impl<L: Limit> Default for PeerState<L> {
+impl<L: Limit, W: Window> Default for PeerState<L, W> {
     fn default() -> Self {
         Self::FRESH
     }

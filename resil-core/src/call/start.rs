@@ -6,7 +6,7 @@ use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
 use super::step::{Step, Ticket, Verdict};
-use crate::outcome::Rejected;
+use crate::outcome::{FailureClass, Rejected};
 use crate::retry::Next;
 use crate::time::{Instant, earliest};
 
@@ -25,8 +25,11 @@ impl<P, U> Call<P, U> {
         let is_extra = self.started > 0;
         let request = Request { elsewhere: self.request.elsewhere || is_extra, ..self.request };
         match turn.gates.attempt().try_acquire(&request, &mut turn.entropy, turn.now) {
-            Ok(permit) => self.attempt(permit, due, turn),
-            Err(rejected) => self.refused(rejected, due, turn),
+            Ok(permit) => self.attempt(permit, due.paid, due.early.is_some(), turn),
+            Err(rejected) => match due.early {
+                Some(class) => self.too_early(class, due.paid, turn),
+                None => self.refused(rejected, due, turn),
+            },
         }
     }
 
@@ -34,24 +37,20 @@ impl<P, U> Call<P, U> {
     pub(super) fn attempt<C>(
         &mut self,
         permit: P,
-        due: Due<U>,
+        charge: Option<U>,
+        is_hedge: bool,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) -> Step {
         self.started = self.started.saturating_add(1);
-        self.hedges = self.hedges.saturating_add(u8::from(due.is_hedge));
+        self.hedges = self.hedges.saturating_add(u8::from(is_hedge));
         self.hedge = match turn.gates.hedge().due(self.hedges, turn.now) {
-            Some(at) if !due.is_hedge && self.may_start_another(turn.policy) => HedgeAt::At(at),
+            Some(at) if !is_hedge && self.may_start_another(turn.policy) => HedgeAt::At(at),
             _ => HedgeAt::Never,
         };
         let deadline = turn.policy.attempt_deadline(turn.now);
         let deadline = deadline.min(self.retry.deadline().unwrap_or(Instant::MAX));
-        let attempt = InFlight {
-            permit,
-            charge: due.paid,
-            started_at: turn.now,
-            deadline,
-            number: self.started,
-        };
+        let attempt =
+            InFlight { permit, charge, started_at: turn.now, deadline, number: self.started };
         if let Some(free) = self.in_flight.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(attempt);
         }
@@ -59,7 +58,7 @@ impl<P, U> Call<P, U> {
         Step::Attempt(Ticket {
             deadline: if deadline == Instant::MAX { None } else { Some(deadline) },
             number: self.started,
-            is_hedge: due.is_hedge,
+            is_hedge,
         })
     }
 
@@ -83,6 +82,28 @@ impl<P, U> Call<P, U> {
         self.phase = Phase::Due(due);
         self.end(Verdict::Refused(refused), turn);
         Step::Done(Verdict::Refused(refused))
+    }
+
+    /// A gate has refused a hedge that was to follow a failure of `class` at once. A refused hedge ends
+    /// nothing: the failure is tried again as it would have been without hedging.
+    fn too_early<C>(
+        &mut self,
+        class: FailureClass,
+        paid: Option<U>,
+        turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
+    ) -> Step {
+        if let Some(paid) = paid {
+            turn.gates.budget().refund(paid, turn.now);
+        }
+        self.retry.take_back_failure();
+        self.retry_or_end(class.into(), turn);
+        match &self.phase {
+            Phase::Due(due) => {
+                Step::Wait { until: due.wait.map(|wait| wait.until()), in_flight: 0 }
+            }
+            Phase::Done(verdict) => Step::Done(*verdict),
+            Phase::New | Phase::Running => self.wait(),
+        }
     }
 
     /// Starts a second attempt beside the first when it is time and paid for; else there is a wait.
@@ -109,10 +130,7 @@ impl<P, U> Call<P, U> {
         let paid = turn.gates.budget().try_withdraw(Extra::Hedge, turn.now).ok()?;
         let request = Request { elsewhere: true, ..self.request };
         match turn.gates.attempt().try_acquire(&request, &mut turn.entropy, turn.now) {
-            Ok(permit) => {
-                let due = Due { paid: Some(paid), is_hedge: true, ..Due::FIRST };
-                Some(self.attempt(permit, due, turn))
-            }
+            Ok(permit) => Some(self.attempt(permit, Some(paid), true, turn)),
             Err(_) => {
                 turn.gates.budget().refund(paid, turn.now);
                 None

@@ -6,7 +6,7 @@ use super::permit::{Permit, Recorded};
 use super::state::CircuitBreakerState;
 use super::window::Window;
 use crate::call::{Bound, End, Gate, Request};
-use crate::outcome::{Outcome, Rejected};
+use crate::outcome::Rejected;
 use crate::time::Instant;
 use core::borrow::Borrow;
 
@@ -32,7 +32,7 @@ impl<W: Window> Gate for Bound<'_, CircuitBreakerConfig<W>, CircuitBreakerState<
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.policy.record(self.state, permit, outcome(end), entropy, now)
+        self.policy.record(self.state, permit, end.outcome(), entropy, now)
     }
 }
 
@@ -58,14 +58,6 @@ impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> Gate for CircuitBreaker<C, W
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.record(permit, outcome(end), entropy, now)
-    }
-}
-
-/// An attempt that was never made says nothing about the peer.
-const fn outcome(end: End) -> Outcome {
-    match end {
-        End::Attempted(outcome) => outcome,
-        End::Unused => Outcome::Ignored,
+        self.record(permit, end.outcome(), entropy, now)
     }
 }

@@ -4,7 +4,7 @@ use super::config::AdaptiveThrottle;
 use super::machine::Throttler;
 use super::state::{Permit, Recorded, ThrottleState};
 use crate::call::{Bound, End, Gate, Request};
-use crate::outcome::{Outcome, Rejected};
+use crate::outcome::Rejected;
 use crate::time::Instant;
 use core::borrow::Borrow;
 use core::fmt::Debug;
@@ -31,7 +31,7 @@ impl Gate for Bound<'_, AdaptiveThrottle, ThrottleState> {
         _: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.policy.record(self.state, permit, outcome(end), now)
+        self.policy.record(self.state, permit, end.outcome(), now)
     }
 }
 
@@ -57,13 +57,6 @@ impl<C: Borrow<AdaptiveThrottle> + Debug> Gate for Throttler<C> {
         _: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Recorded {
-        self.record(permit, outcome(end), now)
-    }
-}
-
-const fn outcome(end: End) -> Outcome {
-    match end {
-        End::Attempted(outcome) => outcome,
-        End::Unused => Outcome::Ignored,
+        self.record(permit, end.outcome(), now)
     }
 }

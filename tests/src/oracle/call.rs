@@ -65,7 +65,20 @@ struct Next {
     at: i128,
     /// How long after the decision, for a clock that steps back.
     delay: i128,
+    /// Whether it is a hedge that follows a failure at once.
     hedge: bool,
+}
+
+/// What an attempt was told that failed beside another one.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Nothing,
+    /// How long to wait, and when that is over.
+    Wait {
+        long: i128,
+        until: i128,
+    },
+    Never,
 }
 
 /// One call.
@@ -78,6 +91,7 @@ pub struct Call {
     started: u32,
     hedges: u32,
     hedge_at: Option<i128>,
+    told: Told,
     end: Option<End>,
 }
 
@@ -93,6 +107,7 @@ impl Call {
             started: 0,
             hedges: 0,
             hedge_at: None,
+            told: Told::Nothing,
             end: None,
         }
     }
@@ -109,6 +124,16 @@ impl Call {
             }
             return match answers.refusal {
                 None => self.begin(next.hedge, now),
+                // As without hedging; what the hedge has cost comes back and pays for the retry.
+                Some(_) if next.hedge => {
+                    self.next = None;
+                    self.retry.failed -= 1;
+                    self.retry_or_end(Failure::Retryable, Answers { pays: true, ..answers }, now);
+                    match (self.next, self.end) {
+                        (Some(next), _) => Step::Wait(Some(next.at), 0),
+                        (None, end) => Step::Done(end.expect("it is over")),
+                    }
+                }
                 Some(refusal) => match self.retry.refused(refusal, now) {
                     Answer::Wait(at) => {
                         self.next = Some(Next { at, delay: at - now, ..next });
@@ -185,6 +210,11 @@ impl Call {
         let ends_all = matches!(failure, Failure::Fatal | Failure::Ignored);
         if !self.attempts.is_empty() && !ends_all {
             self.retry.failed += 1;
+            self.told = match failure {
+                Failure::After(long) => Told::Wait { long, until: now + long },
+                Failure::Never => Told::Never,
+                _ => Told::Nothing,
+            };
             return;
         }
         if hedge_was_due
@@ -197,6 +227,17 @@ impl Call {
             self.next = Some(Next { at: now, delay: 0, hedge: true });
             return;
         }
+        // The stronger of two hints.
+        let failure = match (core::mem::replace(&mut self.told, Told::Nothing), failure) {
+            (_, Failure::Fatal | Failure::Ignored | Failure::Never) | (Told::Nothing, _) => failure,
+            (Told::Never, _) => Failure::Never,
+            (Told::Wait { until, .. }, Failure::After(own)) => Failure::After(own.max(until - now)),
+            (Told::Wait { until, .. }, Failure::Retryable) => Failure::After((until - now).max(0)),
+        };
+        self.retry_or_end(failure, answers, now);
+    }
+
+    fn retry_or_end(&mut self, failure: Failure, answers: Answers, now: i128) {
         match self.retry.record(failure, now) {
             Answer::Wait(at) if answers.pays => {
                 self.next = Some(Next { at, delay: at - now, hedge: false });
@@ -239,6 +280,9 @@ impl Call {
         }
         if let Some(next) = &mut self.next {
             next.at = next.at.min(now + next.delay);
+        }
+        if let Told::Wait { long, until } = &mut self.told {
+            *until = (*until).min(now + *long);
         }
         if let (Some(at), Some(after)) = (&mut self.hedge_at, self.policy.hedge_after) {
             *at = (*at).min(now + after);

@@ -102,9 +102,10 @@ impl Call {
         let until = match refusal {
             _ if self.policy.max_refusal_waits == 0 => return Answer::Refused,
             Refusal::Final => return Answer::Refused,
-            Refusal::Until(at) => at.max(now),
+            Refusal::Until(at) => at,
             Refusal::Unknown => now + self.doubled(self.waits),
         };
+        let until = until.max(now + 1);
         if self.waits == self.policy.max_refusal_waits
             || self.deadline.is_some_and(|deadline| until >= deadline)
         {

@@ -1,105 +1,11 @@
 //! What the documentation of the call says, case by case.
 
-use super::spies::{After, Log, Purse, Spy};
+use super::bench::{Bench, TRANSIENT, ms, retry, s, wait};
 use core::time::Duration;
-use resil_core::backoff::Jitter;
-use resil_core::call::{Call, CallPolicy, Finished, Layers, Request, Step, Ticket, Verdict};
-use resil_core::outcome::{Classification, FailureClass, Rejected, RetryAt, RetryHint};
-use resil_core::retry::{RetryPolicy, RetryPolicyBuilder, Stop};
-use resil_core::{ErrorCode, Instant};
-
-fn s(seconds: u64) -> Instant {
-    Instant::from_duration(Duration::from_secs(seconds))
-}
-
-fn ms(millis: u64) -> Instant {
-    Instant::from_duration(Duration::from_millis(millis))
-}
-
-const TRANSIENT: Classification = Classification::Failure(FailureClass::Transient, RetryHint::None);
-
-/// Three attempts, 1 s and 2 s apart.
-fn retry() -> RetryPolicyBuilder {
-    RetryPolicy::builder().jitter(Jitter::None)
-}
-
-/// A call with a gate, a purse and a hedge that do as they are told.
-struct Bench {
-    policy: CallPolicy,
-    call: Call<u32, super::spies::Coin>,
-    gate: Spy,
-    purse: Purse,
-    hedge: After,
-    log: Log,
-}
-
-impl Bench {
-    fn new(policy: CallPolicy) -> Self {
-        let log = Log::default();
-        Self {
-            policy,
-            call: Call::start(&policy, Request::ONE, s(0)),
-            gate: Spy::new("gate", &log),
-            purse: Purse::of(10),
-            hedge: After::new(None, false),
-            log,
-        }
-    }
-
-    fn of(retry: RetryPolicyBuilder) -> Self {
-        Self::new(CallPolicy::new(retry.build().unwrap()))
-    }
-
-    fn hedging(mut self, delay: Duration, early: bool) -> Self {
-        self.hedge = After::new(Some(delay), early);
-        self
-    }
-
-    fn poll(&mut self, now: Instant) -> Step {
-        let mut gates =
-            Layers::new(&mut self.gate).with_budget(&mut self.purse).with_hedge(&mut self.hedge);
-        self.call.poll(&self.policy, &mut gates, || panic!("drew entropy"), now)
-    }
-
-    fn attempt(&mut self, now: Instant) -> Ticket {
-        match self.poll(now) {
-            Step::Attempt(ticket) => ticket,
-            step => panic!("{step:?} at {now:?}"),
-        }
-    }
-
-    fn verdict(&mut self, now: Instant) -> Verdict {
-        match self.poll(now) {
-            Step::Done(verdict) => verdict,
-            step => panic!("{step:?} at {now:?}"),
-        }
-    }
-
-    fn finish(
-        &mut self,
-        ticket: Ticket,
-        result: Result<(), Classification>,
-        now: Instant,
-    ) -> Finished {
-        let mut gates =
-            Layers::new(&mut self.gate).with_budget(&mut self.purse).with_hedge(&mut self.hedge);
-        self.call.finish(&self.policy, ticket, result, &mut gates, || panic!("drew entropy"), now)
-    }
-
-    fn abandon(&mut self, now: Instant) {
-        let mut gates =
-            Layers::new(&mut self.gate).with_budget(&mut self.purse).with_hedge(&mut self.hedge);
-        self.call.abandon(&self.policy, &mut gates, || panic!("drew entropy"), now);
-    }
-
-    fn nothing_is_out(&self) {
-        assert_eq!((self.gate.out.len(), self.purse.out), (0, 0));
-    }
-}
-
-fn wait(until: Instant, in_flight: u8) -> Step {
-    Step::Wait { until: Some(until), in_flight }
-}
+use resil_core::ErrorCode;
+use resil_core::call::{Call, CallPolicy, Finished, Request, Step, Verdict};
+use resil_core::outcome::{FailureClass, Rejected, RetryAt};
+use resil_core::retry::Stop;
 
 #[test]
 fn a_success_ends_the_call() {
