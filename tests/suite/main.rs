@@ -16,6 +16,7 @@ mod deadline;
 mod ejection;
 mod errors;
 mod event;
+mod every_machine;
 mod health;
 mod health_groups;
 mod heartbeat;
