@@ -5,7 +5,7 @@
 //! retry reads all of it, the breaker only whether it counts.
 
 use crate::error::ErrorCode;
-use crate::time::Instant;
+use crate::time::{Instant, saturating_nanos};
 use core::time::Duration;
 
 /// Why an attempt failed, as far as resilience is concerned.
@@ -79,6 +79,16 @@ pub enum Classification {
 }
 
 impl Classification {
+    /// How long the other side wants us to stay away, in nanoseconds: 0 where it said nothing, `None`
+    /// where for good.
+    pub(crate) const fn stay_away(self) -> Option<u64> {
+        match self {
+            Self::Failure(_, RetryHint::Never) => None,
+            Self::Failure(_, RetryHint::After(hint)) => Some(saturating_nanos(hint)),
+            Self::Failure(_, RetryHint::None) | Self::Ignored => Some(0),
+        }
+    }
+
     /// The outcome that a breaker is told.
     #[must_use]
     #[inline]

@@ -87,9 +87,8 @@ use crate::ErrorCode;
 use crate::call::{Budget, Extra};
 use crate::entropy::Entropy;
 use crate::error::{Family, ResilienceError, RetryExhaustedError, TimeoutError};
-use crate::outcome::{Classification, FailureClass, Rejected, RetryAt, RetryHint};
+use crate::outcome::{Classification, FailureClass, Rejected, RetryAt};
 use crate::time::Instant;
-use core::time::Duration;
 
 /// One call in progress: which attempt it is at, and until when it may go on.
 ///
@@ -156,25 +155,34 @@ impl Retry {
         entropy: impl Entropy,
         now: Instant,
     ) -> Next {
+        self.record_after(policy, classification, classification.stay_away(), entropy, now)
+    }
+
+    /// [`record`](Self::record), where the peer wants us to stay away for so many nanoseconds, or for
+    /// good.
+    fn record_after<C>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        classification: Classification,
+        stay_away: Option<u64>,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Next {
         let index = self.failed;
         self.failed = self.attempt();
         self.deadline = self.deadline.min(policy.deadline_from(now));
-        let (class, hint) = match classification {
+        let class = match classification {
             Classification::Ignored => return Next::Stop(Stop::Ignored),
             Classification::Failure(class, _) if !class.is_retryable() => {
                 return Next::Stop(Stop::Fatal);
             }
-            Classification::Failure(class, hint) => (class, hint),
+            Classification::Failure(class, _) => class,
         };
         if self.failed >= policy.max_attempts() {
             return Next::Stop(Stop::Exhausted);
         }
-        let hint = match hint {
-            RetryHint::Never => return Next::Stop(Stop::Never),
-            RetryHint::None => Duration::ZERO,
-            RetryHint::After(hint) => hint,
-        };
-        if self.is_past_deadline(now.saturating_add(hint)) {
+        let Some(hint) = stay_away else { return Next::Stop(Stop::Never) };
+        if self.is_past_deadline(now.plus_nanos(hint)) {
             return Next::Stop(Stop::Deadline);
         }
         let backoff = policy.backoff_after(class);
@@ -242,11 +250,26 @@ impl Retry {
         entropy: impl Entropy,
         now: Instant,
     ) -> Result<(Wait, B::Charge), Stop> {
+        let stay_away = classification.stay_away();
+        self.record_within_after(policy, budget, classification, stay_away, entropy, now)
+    }
+
+    /// [`record_within`](Self::record_within), where the peer wants us to stay away for so many
+    /// nanoseconds, or for good.
+    pub(crate) fn record_within_after<C, B: Budget>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        budget: &mut B,
+        classification: Classification,
+        stay_away: Option<u64>,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Result<(Wait, B::Charge), Stop> {
         let class = match classification {
             Classification::Failure(class, _) => class,
             Classification::Ignored => FailureClass::Fatal, // stops below
         };
-        match self.record(policy, classification, entropy, now) {
+        match self.record_after(policy, classification, stay_away, entropy, now) {
             Next::Stop(stop) => Err(stop),
             Next::Wait(wait) => match budget.try_withdraw(Extra::Retry(class), now) {
                 Ok(charge) => Ok((wait, charge)),

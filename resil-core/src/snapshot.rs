@@ -196,7 +196,8 @@ impl Writer<'_> {
     pub fn bytes(&mut self, field: &[u8]) {
         let end = self.at.saturating_add(field.len());
         if let Some(room) = self.bytes.get_mut(self.at..end) {
-            room.copy_from_slice(field);
+            // Not `copy_from_slice`: the optimiser does not always see that the lengths are the same.
+            room.iter_mut().zip(field).for_each(|(room, byte)| *room = *byte);
             self.at = end;
         }
     }

@@ -88,8 +88,11 @@ struct Turn {
 }
 
 fn turn(clock: impl Strategy<Value = Move>) -> impl Strategy<Value = Turn> {
-    (clock, any::<u8>(), any::<u64>())
-        .prop_map(|(clock, operation, choice)| Turn { clock, operation, choice })
+    (clock, any::<u8>(), any::<u64>()).prop_map(|(clock, operation, choice)| Turn {
+        clock,
+        operation,
+        choice,
+    })
 }
 
 fn forward() -> impl Strategy<Value = Move> {

@@ -51,18 +51,27 @@ impl<P, U> Call<P, U> {
             return;
         }
         let pushback = core::mem::replace(&mut self.pushback, Pushback::NONE);
-        self.retry_or_end(pushback.with(classification, turn.now), turn);
+        let stay_away = pushback.with(classification, turn.now);
+        self.retry_or_end(classification, stay_away, turn);
     }
 
     /// The retry of a failure is decided and paid for, or the call is over.
     pub(super) fn retry_or_end<C>(
         &mut self,
         classification: Classification,
+        stay_away: Option<u64>,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        let (policy, budget) = (turn.policy.retry(), turn.gates.budget());
-        match self.retry.record_within(policy, budget, classification, &mut turn.entropy, turn.now)
-        {
+        let (policy, budget, now) = (turn.policy.retry(), turn.gates.budget(), turn.now);
+        let entropy = &mut turn.entropy;
+        match self.retry.record_within_after(
+            policy,
+            budget,
+            classification,
+            stay_away,
+            entropy,
+            now,
+        ) {
             Ok((wait, paid)) => {
                 let (wait, paid) = (Some(wait), Some(paid));
                 self.phase = Phase::Due(Due { wait, paid, ..Due::FIRST });

@@ -1,7 +1,7 @@
 //! What a peer said about coming back, while another attempt was still out.
 
-use crate::outcome::{Classification, RetryHint};
-use crate::time::{Instant, saturating_nanos};
+use crate::outcome::Classification;
+use crate::time::Instant;
 
 /// The hint of an attempt that failed beside another one. It says nothing about that other one, and
 /// comes into its own when that fails too.
@@ -21,32 +21,19 @@ impl Pushback {
 
     /// What comes with a failure `now`.
     pub(super) const fn of(classification: Classification, now: Instant) -> Self {
-        let nanos = match classification {
-            Classification::Failure(_, RetryHint::Never) => NEVER,
-            Classification::Failure(_, RetryHint::After(hint)) => match saturating_nanos(hint) {
-                NEVER => NEVER - 1,
-                nanos => nanos,
-            },
-            Classification::Failure(_, RetryHint::None) | Classification::Ignored => 0,
+        let nanos = match classification.stay_away() {
+            None => NEVER,
+            Some(NEVER) => NEVER.saturating_sub(1),
+            Some(nanos) => nanos,
         };
         Self { until: now.plus_nanos(nanos), nanos }
     }
 
-    /// A failure `now`, with the stronger of its own hint and this one.
-    pub(super) fn with(&self, classification: Classification, now: Instant) -> Classification {
-        let left = self.until.nanos_since(now);
-        match classification {
-            Classification::Failure(class, hint) if self.nanos > 0 => {
-                let hint = match hint {
-                    _ if self.nanos == NEVER => RetryHint::Never,
-                    RetryHint::Never => RetryHint::Never,
-                    RetryHint::After(own) if saturating_nanos(own) >= left => hint,
-                    _ => RetryHint::After(core::time::Duration::from_nanos(left)),
-                };
-                Classification::Failure(class, hint)
-            }
-            _ => classification,
-        }
+    /// The stronger of this and what comes with another failure `now`: nanoseconds to stay away, `None`
+    /// for good.
+    pub(super) fn with(&self, classification: Classification, now: Instant) -> Option<u64> {
+        let own = classification.stay_away()?;
+        if self.nanos == NEVER { None } else { Some(own.max(self.until.nanos_since(now))) }
     }
 
     /// Brings back an end that a backward step of the clock left too far ahead.
@@ -58,13 +45,11 @@ impl Pushback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::FailureClass;
+    use crate::outcome::{FailureClass, RetryHint};
     use core::time::Duration;
 
-    const LOST: FailureClass = FailureClass::Transient;
-
     fn failure(hint: RetryHint) -> Classification {
-        Classification::Failure(LOST, hint)
+        Classification::Failure(FailureClass::Transient, hint)
     }
 
     fn after(nanos: u64) -> RetryHint {
@@ -79,23 +64,17 @@ mod tests {
     fn the_stronger_hint_counts() {
         let none = RetryHint::None;
         for (first, second, both) in [
-            (none, none, none),
-            (none, after(5), after(5)),
-            (after(10), none, after(7)),
-            (after(10), after(5), after(7)),
-            (after(10), after(9), after(9)),
-            (after(10), RetryHint::Never, RetryHint::Never),
-            (RetryHint::Never, none, RetryHint::Never),
-            (RetryHint::Never, after(5), RetryHint::Never),
+            (none, none, Some(0)),
+            (none, after(5), Some(5)),
+            (after(10), none, Some(7)),
+            (after(10), after(5), Some(7)),
+            (after(10), after(9), Some(9)),
+            (after(10), RetryHint::Never, None),
+            (RetryHint::Never, none, None),
+            (RetryHint::Never, after(5), None),
         ] {
             let pushback = Pushback::of(failure(first), at(100));
-            assert_eq!(
-                pushback.with(failure(second), at(103)),
-                failure(both),
-                "{first:?} {second:?}"
-            );
-            let ignored = Classification::Ignored;
-            assert_eq!(pushback.with(ignored, at(103)), ignored);
+            assert_eq!(pushback.with(failure(second), at(103)), both, "{first:?} {second:?}");
         }
     }
 
@@ -103,12 +82,11 @@ mod tests {
     fn a_clock_that_steps_back_makes_no_hint_longer() {
         let mut pushback = Pushback::of(failure(after(10)), at(100));
         pushback.keep_time(at(50));
-        assert_eq!(pushback.with(failure(RetryHint::None), at(50)), failure(after(10)));
+        assert_eq!(pushback.with(failure(RetryHint::None), at(50)), Some(10));
         let mut pushback = Pushback::of(failure(RetryHint::Never), at(100));
         pushback.keep_time(at(0));
-        assert_eq!(pushback.with(failure(after(1)), at(0)), failure(RetryHint::Never));
-        let long = RetryHint::After(Duration::MAX);
-        let pushback = Pushback::of(failure(long), at(1));
-        assert_ne!(pushback.with(failure(RetryHint::None), at(2)), failure(RetryHint::Never));
+        assert_eq!(pushback.with(failure(after(1)), at(0)), None);
+        let pushback = Pushback::of(failure(RetryHint::After(Duration::MAX)), at(1));
+        assert!(pushback.with(failure(RetryHint::None), at(2)).is_some(), "long, but not for ever");
     }
 }

@@ -96,7 +96,7 @@ impl<P, U> Call<P, U> {
             turn.gates.budget().refund(paid, turn.now);
         }
         self.retry.take_back_failure();
-        self.retry_or_end(class.into(), turn);
+        self.retry_or_end(class.into(), Some(0), turn);
         match &self.phase {
             Phase::Due(due) => {
                 Step::Wait { until: due.wait.map(|wait| wait.until()), in_flight: 0 }

@@ -149,8 +149,7 @@ impl<C> RetryPolicy<C> {
 
     /// As much of a peer's hint as is taken seriously.
     #[inline]
-    pub(super) const fn trusted_nanos(&self, hint: Duration) -> u64 {
-        let hint = saturating_nanos(hint);
+    pub(super) const fn trusted_nanos(&self, hint: u64) -> u64 {
         if hint < self.max_retry_after { hint } else { self.max_retry_after }
     }
 }

@@ -113,7 +113,8 @@ impl Subject for OfPeers {
     }
 
     fn ask(&self, machine: &mut Table, entropy: u32, now: Instant) -> Option<Self::Held> {
-        let (id, cost) = if entropy == u32::MAX { (0, 1) } else { (entropy % PEERS, 1 + entropy / 16 % 4) };
+        let (id, cost) =
+            if entropy == u32::MAX { (0, 1) } else { (entropy % PEERS, 1 + entropy / 16 % 4) };
         machine.check(&id, cost, now).ok()
     }
 

@@ -35,13 +35,7 @@ impl Subject for OfBulkhead {
         machine.try_acquire(weight, priorities[entropy as usize / 4 % 3], now).ok()
     }
 
-    fn tell(
-        &self,
-        machine: &mut Bulkhead,
-        held: bulkhead::Permit,
-        outcome: Outcome,
-        now: Instant,
-    ) {
+    fn tell(&self, machine: &mut Bulkhead, held: bulkhead::Permit, outcome: Outcome, now: Instant) {
         machine.record(held, outcome, now);
     }
 
