@@ -271,6 +271,23 @@ fn losses_bring_it_to_its_lowest_and_it_recovers_pitfall_92() {
 }
 
 #[test]
+fn few_losses_between_two_probes_shrink_the_limit_all_the_same() {
+    // One call after the other times out after 10 s: never as many between two probes as fill a window.
+    let mut limiter = ConcurrencyLimiter::new(
+        Gradient::builder().initial_limit(40).min_limit(1).build().unwrap(),
+    );
+    for call in 0..1_000 {
+        let now = at(call * 10 * SECOND);
+        let look = limiter.limit(now);
+        let permit = limiter.try_acquire(0, now).unwrap();
+        assert_eq!(limiter.limit(now), look, "a look looks through what is due");
+        let lost = Outcome::Failure(FailureClass::Timeout);
+        limiter.record(permit, lost, 0, at((call + 1) * 10 * SECOND - 1));
+    }
+    assert_eq!(limiter.limit(at(10_000 * SECOND)), 1);
+}
+
+#[test]
 fn one_burst_of_losses_is_one_cut() {
     let mut limiter = ConcurrencyLimiter::new(Aimd::DEFAULT);
     for permit in saturate(&mut limiter, at(0)) {
