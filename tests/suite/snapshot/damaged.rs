@@ -10,7 +10,7 @@ use resil_core::outcome::FailureClass;
 use resil_core::rate_limit::{
     Limit, RateLimit, RateLimitConfig, StrictBucket, TokenBucket, WarmUp,
 };
-use resil_core::snapshot::Persist;
+use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState};
 use resil_core::{Instant, Outcome, valid};
 
@@ -101,6 +101,25 @@ where
     }
     prop_assert!(policy.limit(&state, now) >= bounds.0.min(3));
     Ok(())
+}
+
+/// Its mean would be longer than any latency, and the baseline learned of it would not restore.
+#[test]
+fn a_sum_of_latencies_that_no_calls_have_is_invalid() {
+    let policy = Gradient::DEFAULT;
+    let mut bytes = [0; Gradient::LEN];
+    policy.save(&policy.fresh_state(), Instant::EPOCH, &mut bytes).unwrap();
+    let with = |place: usize, field: &[u8]| {
+        let bytes =
+            resealed(&bytes, |body| body[2 + place..][..field.len()].copy_from_slice(field));
+        policy.restore(&bytes, Instant::EPOCH).map(drop)
+    };
+    let results = |sum: u32, samples: u32| [sum.to_le_bytes(), samples.to_le_bytes()].concat();
+    assert_eq!(with(12, &results((1 << 26) - 1, 1)), Ok(()));
+    assert_eq!(with(12, &results(1 << 26, 1)), Err(SnapshotError::Invalid));
+    assert_eq!(with(12, &results(1, 0)), Err(SnapshotError::Invalid));
+    assert_eq!(with(0, &1_u64.to_le_bytes()), Err(SnapshotError::Invalid), "not learned");
+    assert_eq!(with(28, &[1]), Err(SnapshotError::Invalid), "learned nothing");
 }
 
 const CONFIG: RateLimitConfig = valid!(RateLimitConfig::builder().max_requests(60).build());
