@@ -38,8 +38,9 @@ use crate::time::SECOND;
 /// [`probe_limit`](GradientBuilder::probe_limit) calls pass at a time, until
 /// [`probe_samples`](GradientBuilder::probe_samples) of the calls that started meanwhile have ended.
 /// Their mean is the new `long`: it holds what others load on the peer meanwhile, which is one more
-/// reason not to probe in step. The limit itself waits, and is in force again after. A probe is given
-/// up after an eighth of the interval; what it has measured by then counts.
+/// reason not to probe in step. The limit itself waits, and is in force again after. A window that is
+/// cut short by a probe moves the limit if a call was dropped in it, and teaches nothing. A probe is
+/// given up after an eighth of the interval; what it has measured by then counts.
 ///
 /// # A timeline
 ///
