@@ -31,6 +31,8 @@
 //!   `requests ≤ K · accepts`. Entropy is drawn only where a refusal is possible.
 //! - The share is never above `max_share`, so whatever has happened some calls go through and find out
 //!   whether the peer is back.
+//! - A peer that accepts again gets everything again: of what is asked the share that passes grows
+//!   K-fold in each window, on average.
 //! - Requests are counted when they are asked for, refused ones included: that is what makes the peer
 //!   see K times what it accepts and not the square root of a larger number.
 //! - An ignored, abandoned or local outcome takes its request off the count, as if it had

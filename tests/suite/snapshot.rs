@@ -1,5 +1,7 @@
 //! What outlives a reboot: the same laws for every machine, and what a network gains by them.
 
+mod damaged;
+
 use core::fmt::Debug;
 use core::time::Duration;
 use resil_core::backoff::{Backoff, Delays, Jitter};

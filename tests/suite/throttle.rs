@@ -28,9 +28,11 @@ fn build(policy: &Policy) -> AdaptiveThrottle {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    let multiplier = (1..=u16::MAX)
-        .prop_flat_map(|below| (below..=u16::MAX).prop_map(move |above| (above, below)));
-    let usual = prop_oneof![Just((2, 1)), Just((3, 2)), Just((1, 1))];
+    let multiplier = (1..=59_577_u16).prop_flat_map(|below| {
+        let least = u16::try_from((u32::from(below) * 11).div_ceil(10)).unwrap();
+        (least..=u16::MAX).prop_map(move |above| (above, below))
+    });
+    let usual = prop_oneof![Just((2, 1)), Just((3, 2)), Just((11, 10))];
     let max_share =
         (2..=u16::MAX).prop_flat_map(|below| (1..below).prop_map(move |above| (above, below)));
     (prop_oneof![1 => multiplier, 3 => usual], max_share, 0..12_u64).prop_map(
@@ -171,6 +173,16 @@ fn a_dead_peer_still_sees_a_tenth_and_is_found_again_pitfall_92() {
     // It is back: within three windows nothing is refused any more.
     overloaded(&mut throttle, 100, 100, 300..660);
     assert_eq!(throttle.reject_share(at(660 * SECOND)), 0);
+}
+
+#[test]
+fn with_the_smallest_multiplier_a_peer_that_is_back_gets_everything_again_pitfall_92() {
+    // With one of 1 the share of refusals would stay at nine tenths for ever.
+    let policy = AdaptiveThrottle::builder().multiplier(Ratio::new(11, 10)).build().unwrap();
+    let mut throttle = Throttler::new(policy);
+    overloaded(&mut throttle, 100, 0, 0..300);
+    overloaded(&mut throttle, 100, 100, 300..300 + 25 * 120);
+    assert_eq!(throttle.reject_share(at((300 + 25 * 120) * SECOND)), 0);
 }
 
 #[test]

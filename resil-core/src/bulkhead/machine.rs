@@ -96,6 +96,12 @@ impl<C: Borrow<BulkheadConfig>> Bulkhead<C> {
         self.config.borrow().next_deadline(&self.state, now)
     }
 
+    /// Whether it answers like a new one: [`BulkheadConfig::is_fresh`].
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.config.borrow().is_fresh(&self.state)
+    }
+
     /// Forgets what is held: [`BulkheadConfig::reset`].
     pub fn reset(&mut self) {
         self.config.borrow().reset(&mut self.state);

@@ -197,6 +197,14 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         self.is_in_maintenance
     }
 
+    /// Brings back what a step of the clock has left in the future: it counts from `now`. Each record
+    /// and registration does so by itself. Call it before [`may_feed`](Self::may_feed) and the like
+    /// where the clock may be set: between a step of more than a time to live and the next record a
+    /// check is not alive, and a [`LivenessGate`](super::LivenessGate) that is asked then stays shut.
+    pub fn reanchor(&mut self, now: Instant) {
+        self.settle(now);
+    }
+
     /// Makes every check ready for a clock that steps back, or that has.
     fn settle(&mut self, now: Instant) {
         self.started = self.started.min(now);

@@ -38,6 +38,11 @@ use crate::time::Instant;
 /// bucket as of `now`. One that owed more than an empty bucket *before* the step is forgiven that
 /// difference: at most one burst for each step. Without debt a step mints nothing.
 ///
+/// It cannot be told apart: an empty bucket after a step back by one refill and a bucket in debt after
+/// the smallest step are the same eight bytes at the same `now`, and the first is to come back within
+/// a refill. Where threads share a limit that owes, one `now` that overtakes another is a step; read
+/// the clock under the lock.
+///
 /// ```
 /// use core::time::Duration;
 /// use resil_core::rate_limit::{Limiter, RateLimitConfig, TokenBucket};

@@ -79,9 +79,10 @@ pub struct AdaptiveThrottleBuilder {
 }
 
 impl AdaptiveThrottleBuilder {
-    /// K: how many times what it accepts the peer may see, 1 or more. Default: 2, the book's. A lower
-    /// one spares the peer more and notices later that it is back; at 1, calls in flight alone make
-    /// for refusals.
+    /// K: how many times what it accepts the peer may see, 11/10 or more. Default: 2, the book's. A
+    /// lower one spares the peer more and notices later that it is back: what passes grows K-fold in a
+    /// window, so at 2 a peer that was dead has everything again after four, at 11/10 (the lowest that
+    /// the book speaks of) after 25. At 1 it would never have.
     pub const fn multiplier(mut self, k: Ratio) -> Self {
         self.multiplier = k;
         self
@@ -112,12 +113,14 @@ impl AdaptiveThrottleBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the setting: a `multiplier` below 1, a `window` below 10 ns or above
+    /// [`ConfigError`] names the setting: a `multiplier` below 11/10, a `window` below 10 ns or above
     /// 2^62 ns (146 years), or a `max_share` that is not above 0 and below 1.
     pub const fn build(self) -> Result<AdaptiveThrottle, ConfigError> {
         let k = self.multiplier;
-        if k.denominator() == 0 || k.numerator() < k.denominator() {
-            return Err(ConfigError::new("multiplier", "multiplier must be at least 1"));
+        // Both sides below 2^20.
+        let (above, below) = (k.numerator() as u32, k.denominator() as u32);
+        if below == 0 || above.saturating_mul(10) < below.saturating_mul(11) {
+            return Err(ConfigError::new("multiplier", "multiplier must be at least 11/10"));
         }
         // Rounded up, so that nothing counts for less than it was asked to.
         let width = self.window.div_ceil(SUB_WINDOWS as u64);
@@ -146,7 +149,9 @@ mod tests {
     fn a_setting_that_does_not_hold_is_named_pitfall_53() {
         let setting = |builder: AdaptiveThrottleBuilder| builder.build().unwrap_err().setting();
         let throttle = AdaptiveThrottle::builder();
-        assert_eq!(setting(throttle.multiplier(Ratio::new(99, 100))), "multiplier");
+        assert_eq!(setting(throttle.multiplier(Ratio::new(109, 100))), "multiplier");
+        assert_eq!(setting(throttle.multiplier(Ratio::new(u16::MAX, u16::MAX))), "multiplier");
+        assert!(throttle.multiplier(Ratio::new(11, 10)).build().is_ok());
         assert_eq!(setting(throttle.multiplier(Ratio::new(1, 0))), "multiplier");
         assert_eq!(setting(throttle.window(Duration::from_nanos(9))), "window");
         assert_eq!(setting(throttle.window(Duration::MAX)), "window");

@@ -124,6 +124,19 @@ fn a_class_gets_another_limit_while_it_is_used() {
     }
 }
 
+/// Charges alone, and no check, have to free the slots that a step back has left too far ahead.
+#[test]
+fn charges_after_a_step_back_find_slots_again_pitfall_65() {
+    let mut peers = table();
+    for id in 0..SLOTS {
+        assert_eq!(peers.charge(&id, 2, at(1_000_000)).excess(), 0);
+    }
+    // The clock steps back by 1,000 s. A refill is 320 ms, and all have paid after one.
+    assert_eq!(peers.charge(&99, 1, at(0)).excess(), 0, "from the overflow bucket");
+    assert_eq!(peers.charge(&99, 1, at(321)).excess(), 0);
+    assert_eq!(peers.entries(at(321)).filter(|entry| entry.id == Some(&99)).count(), 1);
+}
+
 #[test]
 fn a_reboot_forgives_nobody_in_any_class() {
     let mut peers = table();

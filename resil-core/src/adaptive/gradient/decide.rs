@@ -38,10 +38,19 @@ impl Gradient {
         } else if state.is_probing {
             self.end_probe(probe, state, entropy, now);
         } else {
+            self.cut_short(state);
             state.is_probing = true;
             state.round = state.round.wrapping_add(1);
             state.deadline = now.plus_nanos(probe.patience);
             state.results = Results::NONE;
+        }
+    }
+
+    /// A probe is about to begin over a window that is not full. The losses in it count; else a peer
+    /// that loses fewer than `min_samples` calls from one probe to the next would never be spared.
+    fn cut_short(&self, state: &mut GradientState) {
+        if state.results.drops > 0 {
+            self.update(state);
         }
     }
 
@@ -151,10 +160,15 @@ impl ConcurrencyLimit for Gradient {
 
     #[inline]
     fn limit(&self, state: &GradientState, now: Instant) -> u16 {
-        let whole = (state.limit >> 16) as u16;
+        let whole = |state: &GradientState| (state.limit >> 16) as u16;
         match &self.probe {
-            Some(probe) if self.is_probing(state, now) => whole.min(probe.limit),
-            _ => whole,
+            Some(probe) if state.is_probing && !state.is_due(now) => whole(state).min(probe.limit),
+            Some(probe) if !state.is_probing && state.is_due(now) => {
+                let mut ahead = state.clone();
+                self.cut_short(&mut ahead);
+                whole(&ahead).min(probe.limit)
+            }
+            _ => whole(state),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::fixed;
 use core::time::Duration;
 
 /// No latency counts for more: 68 s, so that 64 of them fit into a sum of 32 bits.
-const LONGEST: u32 = (1 << 26) - 1;
+pub(super) const LONGEST: u32 = (1 << 26) - 1;
 
 /// Windows whose plain mean the baseline is at first: Netflix's warm-up.
 pub(super) const WARM_UP: u8 = 10;

@@ -1,7 +1,7 @@
 //! What the gradient has learned, over a reboot.
 
 use super::config::Gradient;
-use super::estimate::WARM_UP;
+use super::estimate::{LONGEST, WARM_UP, baseline};
 use super::state::{GradientState, Results};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
@@ -54,14 +54,11 @@ impl Persist for Gradient {
         state.window_end = from.remaining(self.window, now)?;
         let horizon = self.probe.as_ref().map_or(0, |probe| probe.horizon(state.is_probing));
         state.deadline = from.remaining(horizon, now)?;
-        let is_sum = state.results.samples > 0 || state.results.sum == 0;
-        if self.clamp(state.limit.into()) != state.limit
-            || state.learned > WARM_UP
-            || state.long >> 46 != 0
-            || !is_sum
-        {
-            return Err(SnapshotError::Invalid);
-        }
-        Ok(state)
+        let can_be = self.clamp(state.limit.into()) == state.limit
+            && state.learned <= WARM_UP
+            && state.long <= baseline(LONGEST)
+            && (state.learned == 0) == (state.long == 0)
+            && state.results.can_be();
+        if can_be { Ok(state) } else { Err(SnapshotError::Invalid) }
     }
 }

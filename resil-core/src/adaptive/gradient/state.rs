@@ -1,6 +1,7 @@
 //! What the gradient remembers.
 
 use super::config::Gradient;
+use super::estimate::LONGEST;
 use crate::time::Instant;
 
 /// What [`Gradient`] remembers.
@@ -68,6 +69,11 @@ impl Results {
                 }
             }
         }
+    }
+
+    /// Whether calls can have come to this: no latency is longer than the longest.
+    pub(super) fn can_be(&self) -> bool {
+        u64::from(self.sum) <= u64::from(self.samples).saturating_mul(LONGEST.into())
     }
 
     /// The mean latency, at least 1; `None` where none was taken.

@@ -159,7 +159,8 @@ impl HeartbeatConfig {
     }
 
     /// Goes on after this node itself was away, asleep or stopped, when its clock has run on: every
-    /// peer has a whole limit to be heard again. Without it they all are suspected until they are.
+    /// peer has a whole limit to be heard again, and counts as alive for that long, one that was
+    /// suspected before as well. Without it they all are suspected until they are.
     pub const fn resume(&self, state: &mut HeartbeatState, now: Instant) {
         if !matches!(state.phase, Phase::Unknown) {
             self.anchor(state, now);

@@ -184,6 +184,20 @@ fn a_result_from_the_far_future_proves_nothing_until_a_record_settles_it() {
 }
 
 #[test]
+fn a_large_step_back_restarts_no_node_that_reanchors_pitfall_65() {
+    let (mut health, id) = one();
+    let waits = health.register("waits", TTL, at(100)).unwrap();
+    health.record(id, ok(), at(105)).unwrap();
+    assert!(health.may_feed(at(1)).is_err(), "it proves nothing");
+    health.reanchor(at(1));
+    let mut gate = crate::health::LivenessGate::new();
+    assert!(gate.may_feed(&health, at(10)).is_ok());
+    assert_eq!(health.check(id, at(10)), Ok(CheckStatus::Known(Healthy)));
+    assert_eq!(gate.may_feed(&health, at(11)).unwrap_err().check(), id, "one time to live");
+    assert_eq!(health.check(waits, at(11)), Ok(CheckStatus::Unknown));
+}
+
+#[test]
 fn a_small_step_back_makes_no_node_unready_pitfall_65() {
     let (mut health, id) = one();
     health.record(id, ok(), at(105)).unwrap();

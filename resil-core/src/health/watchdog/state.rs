@@ -236,7 +236,9 @@ impl<const N: usize> WatchdogConfig<N> {
     }
 
     /// What the next life is to know. Save it when [`may_feed`](Self::may_feed) refuses, and at the
-    /// start: a node that hangs as a whole leaves no cause, but it leaves the count.
+    /// start: a node that hangs as a whole leaves no cause, but it leaves the count. Save it once more
+    /// when the node has been running for [`healthy_after`](Self::healthy_after), or a later hang of
+    /// the whole node is counted on top of resets that were to be forgotten.
     #[must_use]
     pub fn boot_record(&self, state: &WatchdogState<N>, now: Instant) -> BootRecord {
         let cause = self.peek(state, now).err().map(|starved| starved.channel);

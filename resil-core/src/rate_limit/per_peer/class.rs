@@ -106,8 +106,11 @@ where
         if place.is_none() && cost > 0 {
             place = match self.vacant(id, now) {
                 Some(index) => self.give(index, class, id),
-                None if self.when_full == WhenFull::Refuse => None,
-                None => Some(Place::Overflow(class)),
+                None => {
+                    self.reanchor_sets(id, now);
+                    let shares = self.when_full == WhenFull::Share;
+                    shares.then_some(Place::Overflow(class))
+                }
             };
         }
         match place.and_then(|place| self.account_mut(place)) {
