@@ -147,7 +147,7 @@ fn classification(failure: Failure) -> Classification {
     }
 }
 
-fn end(verdict: Verdict) -> End {
+pub(super) fn end(verdict: Verdict) -> End {
     match verdict {
         Verdict::Success => End::Success,
         Verdict::Failed(Stop::Fatal | Stop::Ignored) => End::Own,
