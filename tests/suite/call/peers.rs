@@ -35,6 +35,7 @@ fn a_composed_peer_takes_at_most_64_bytes() {
     assert_eq!(size_of::<PeerState>(), 24);
     assert_eq!(size_of::<Retry>(), 24);
     assert_eq!(size_of::<BucketState>(), 8);
+    assert_eq!(size_of::<Call<(), ()>>(), 176);
 }
 
 #[test]
