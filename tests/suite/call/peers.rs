@@ -176,8 +176,8 @@ fn a_peer_that_gets_slow_opens_its_breaker_through_the_call() {
     let mut bytes = [0; PeerPolicy::<TokenBucket, EveryError, CountWindow<1>>::LEN];
     WATCHED.save(&peer, s(30), &mut bytes).unwrap();
     let mut restored = WATCHED.restore(&bytes, s(30)).unwrap();
-    for mut peer in [&mut peer, &mut restored] {
-        succeed(&mut peer, 40, 5);
+    for peer in [&mut peer, &mut restored] {
+        succeed(peer, 40, 5);
         assert_eq!(WATCHED.breaker().state(&peer.breaker, s(45)), State::Open, "two of four");
     }
 }
