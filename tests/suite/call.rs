@@ -1,6 +1,7 @@
 //! The composed call: its order, its laws, and a model of it.
 
 mod bench;
+mod composed;
 mod corners;
 mod laws;
 mod model;

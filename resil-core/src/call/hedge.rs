@@ -7,10 +7,12 @@ use crate::time::Instant;
 /// When a second attempt is worth starting while the first is still out. `()` never hedges.
 ///
 /// Of what a [`HedgePolicy`](crate::hedge::HedgePolicy) can ask for, a call makes at most two attempts
-/// at a time.
+/// at a time: a round has one hedge, and further ones of `max_hedges` go beside retries. Where to
+/// ([`Target`](crate::hedge::Target)) is for the gate to say, which is told
+/// [`elsewhere`](super::Request::elsewhere).
 pub trait Hedging {
     /// When a hedge starts beside an attempt that starts at `since`, where `sent` hedges have gone in
-    /// this call; `None`: never.
+    /// this call; `None`: never. Asked once an attempt, when it starts.
     fn due(&self, sent: u8, since: Instant) -> Option<Instant>;
 
     /// What a failure means for a hedge that is not out yet. Only [`HedgeDecision::Now`] changes what
@@ -23,7 +25,8 @@ pub trait Hedging {
         now: Instant,
     ) -> HedgeDecision;
 
-    /// An attempt that started at `since` was answered now, or dropped because another one was.
+    /// An attempt that started at `since` succeeded now, or was dropped because another one did. The
+    /// call tells of no failures: a refused connection is fast, and a timeout is our own.
     fn record_latency(&mut self, since: Instant, now: Instant);
 }
 

@@ -24,7 +24,9 @@ pub enum Step {
 
 /// An attempt that its driver makes.
 ///
-/// Neither `Clone` nor `Copy`: it is told back once. One that is lost ends with its deadline.
+/// Neither `Clone` nor `Copy`: it is told back once. One that is lost ends with its deadline. It is
+/// good only for the call that gave it, another one cannot tell: there it ends the attempt of the same
+/// number.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "start the attempt, and tell how it ended"]

@@ -15,8 +15,9 @@
 //!
 //! # Laws
 //!
-//! - After any ruling at most [`max_ejected`](EjectionConfigBuilder::max_ejected) of the known peers
-//!   are ejected by it, though always one may be; and while there are two or more, one stays callable.
+//! - No ruling ejects one more peer than [`max_ejected`](EjectionConfigBuilder::max_ejected) of those
+//!   that are known, though always one may be; and of two or more it never ejects the last. Who is
+//!   ejected stays so until its breaker closes, whoever else leaves meanwhile.
 //! - What a peer said last counts for at least half of the window, and not once the window is over.
 //! - A peer that is readmitted, or leaves and joins again, is like one that was never heard of.
 //! - The state is of one size, and the work of one bound, however many peers fail.

@@ -102,6 +102,18 @@ fn never_said_beside_another_attempt_stops_when_that_fails_too() {
 }
 
 #[test]
+fn a_step_back_makes_a_hint_beside_another_attempt_no_longer() {
+    let retry = retry().max_retry_after(Duration::from_secs(600));
+    let mut bench = Bench::of(retry).hedging(Duration::from_millis(200), false);
+    bench.call = Call::start(&bench.policy, Request::ONE, s(100));
+    let first = bench.attempt(s(100));
+    let hedge = bench.attempt(s(101));
+    bench.finish(hedge, told(RetryHint::After(Duration::from_secs(9))), s(101));
+    bench.finish(first, Err(TRANSIENT), s(50));
+    assert_eq!(bench.poll(s(50)), wait(s(59), 0), "9 s, and not 60");
+}
+
+#[test]
 fn a_hint_is_for_one_round() {
     let (mut bench, first) = told_beside(RetryHint::After(Duration::from_secs(3)), 60);
     bench.finish(first, Err(TRANSIENT), s(1));

@@ -147,7 +147,7 @@ fn classification(failure: Failure) -> Classification {
     }
 }
 
-fn end(verdict: Verdict) -> End {
+pub(super) fn end(verdict: Verdict) -> End {
     match verdict {
         Verdict::Success => End::Success,
         Verdict::Failed(Stop::Fatal | Stop::Ignored) => End::Own,
@@ -227,20 +227,20 @@ proptest! {
             };
             run.gate.refuses = refusal.map(rejected);
             run.purse.left = if turn.pays { u32::MAX / 2 } else { 0 };
-            let answers = Answers { refusal, pays: turn.pays };
+            let mut answers = Answers { refusal, pays: turn.pays };
             match turn.event {
-                Event::Poll => prop_assert_eq!(run.step(instant(now)), model.poll(answers, now)),
+                Event::Poll => prop_assert_eq!(run.step(instant(now)), model.poll(&mut answers, now)),
                 Event::Finish(which, failure) => {
                     let Some(ticket) = run.tickets.get_mut(which).and_then(Option::take) else {
                         continue;
                     };
                     let number = ticket.number();
                     let counted = run.finish(ticket, failure, instant(now));
-                    prop_assert_eq!(counted, model.finish(number, failure, answers, now));
+                    prop_assert_eq!(counted, model.finish(number, failure, &mut answers, now));
                 }
                 Event::Abandon => {
                     run.abandon(instant(now));
-                    model.abandon();
+                    model.abandon(&mut answers, now);
                 }
             }
             prop_assert_eq!(run.gate.out.len(), model.in_flight(), "every permit settles once");
