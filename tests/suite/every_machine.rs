@@ -88,8 +88,11 @@ struct Turn {
 }
 
 fn turn(clock: impl Strategy<Value = Move>) -> impl Strategy<Value = Turn> {
-    (clock, any::<u8>(), any::<u64>())
-        .prop_map(|(clock, operation, choice)| Turn { clock, operation, choice })
+    (clock, any::<u8>(), any::<u64>()).prop_map(|(clock, operation, choice)| Turn {
+        clock,
+        operation,
+        choice,
+    })
 }
 
 fn forward() -> impl Strategy<Value = Move> {
@@ -329,7 +332,7 @@ macro_rules! every_law {
             use proptest::prelude::*;
 
             proptest! {
-                #![proptest_config(ProptestConfig::with_cases(40))]
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
                 #[test]
                 fn looks_are_pure_and_waits_are_ahead(turns in laws::turns(laws::wild())) {

@@ -29,7 +29,11 @@ const OF_CALLS: CircuitBreakerConfig<CountWindow<1>> = valid!(
         .build()
 );
 const OVER_TIME: CircuitBreakerConfig<TimeWindow<4>> = valid!(
-    CircuitBreakerConfig::builder().failure_threshold(3).timeout(SECOND).time_window(SECOND).build()
+    CircuitBreakerConfig::builder()
+        .failure_threshold(3)
+        .timeout(SECOND)
+        .time_window(SECOND)
+        .build()
 );
 
 struct OfBreaker<W: Window>(CircuitBreakerConfig<W>);
@@ -138,9 +142,11 @@ impl Subject for OfEjection {
 
     /// Those that were ejected are mended.
     fn mend(&self, rule: &mut Ejection, _: Instant) {
-        (0..PEERS).filter(|peer| rule.is_ejected(*peer)).collect::<Vec<_>>().into_iter().for_each(
-            |peer| rule.readmit(peer),
-        );
+        (0..PEERS)
+            .filter(|peer| rule.is_ejected(*peer))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|peer| rule.readmit(peer));
     }
 
     fn answers(&self, rule: &Ejection, now: Instant) -> String {

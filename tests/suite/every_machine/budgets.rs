@@ -7,16 +7,17 @@ use resil_core::chaos::Partition;
 use resil_core::deadline::Deadline;
 use resil_core::hedge::{Hedge, HedgePolicy};
 use resil_core::outcome::FailureClass;
-use resil_core::retry::budget::{BudgetCharge, BudgetPolicy, RatioBudget, RetryBudget, TokenBudget};
+use resil_core::retry::budget::{
+    BudgetCharge, BudgetPolicy, RatioBudget, RetryBudget, TokenBudget,
+};
 use resil_core::{Instant, Outcome, Ratio, valid};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RETRY: Extra = Extra::Retry(FailureClass::Transient);
 /// Two retries of 14 each.
 const TOKENS: TokenBudget = valid!(TokenBudget::builder().capacity(30).build());
-const SHARE: RatioBudget = valid!(
-    RatioBudget::builder().ratio(Ratio::percent(50)).minimum(3).window(SECOND).build()
-);
+const SHARE: RatioBudget =
+    valid!(RatioBudget::builder().ratio(Ratio::percent(50)).minimum(3).window(SECOND).build());
 
 struct OfBudget<P> {
     policy: P,
@@ -46,13 +47,7 @@ where
         machine.try_withdraw(extra, now).ok()
     }
 
-    fn tell(
-        &self,
-        machine: &mut Self::Machine,
-        held: Self::Held,
-        outcome: Outcome,
-        now: Instant,
-    ) {
+    fn tell(&self, machine: &mut Self::Machine, held: Self::Held, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Abandoned => machine.refund(held, now),
             outcome => machine.settle(Some(held), outcome, now),
