@@ -180,6 +180,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_until_time_ends_has_no_deadline() {
+        let last = u64::MAX - 4 * WIDTH;
+        assert_eq!(one_at(last).next_change(WIDTH), Some(Instant::MAX));
+        assert_eq!(one_at(last + 1).next_change(WIDTH), None);
+        assert_eq!(one_at(u64::MAX).next_change(WIDTH), None);
+    }
+
+    #[test]
     fn several_widths_in_one_step_clear_what_they_pass_pitfall_36() {
         let mut tally = one_at(1_000);
         tally.advance(WIDTH, at(1_025));
