@@ -9,19 +9,25 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::fmt::Write;
 use core::time::Duration;
+use resil_core::adaptive::{Aimd, ConcurrencyLimiter, Gradient};
 use resil_core::backoff::{Backoff, Jitter};
+use resil_core::bulkhead::{Bulkhead, BulkheadConfig};
+use resil_core::call::{Call, CallPolicy, Layers, Priority, Request, Step, Verdict};
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
 use resil_core::health::{
     Boot, BootRecord, CheckConfig, HealthCheckResult, HealthRegistry, Heartbeat, HeartbeatConfig,
     LivenessGate, Probe, Quorum, Watchdog, WatchdogConfig,
 };
+use resil_core::hedge::{Hedge, HedgePolicy};
 use resil_core::outcome::{Classification, FailureClass, RetryHint};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
     TokenBucket,
 };
+use resil_core::retry::budget::{RetryBudget, TokenBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy};
 use resil_core::text::Text;
+use resil_core::throttle::{AdaptiveThrottle, Throttler};
 use resil_core::{ErrorCode, Instant, Outcome, Rejected, ResilienceError, RetryAt};
 use std::alloc::System;
 
@@ -309,4 +315,91 @@ fn backoff_never_allocates() {
         }
     });
     assert_eq!(count, 0);
+}
+
+#[test]
+fn what_bounds_load_never_allocates() {
+    let mut seen = [false; 2];
+    let count = allocations(|| {
+        let (mut walk, mut now) = (Walk(8), Instant::from_nanos(1 << 40));
+        let mut bulkhead = Bulkhead::new(BulkheadConfig::DEFAULT);
+        let mut aimd = ConcurrencyLimiter::new(Aimd::DEFAULT);
+        let mut gradient = ConcurrencyLimiter::new(Gradient::DEFAULT);
+        let mut throttle = Throttler::new(AdaptiveThrottle::DEFAULT);
+        for _ in 0..STEPS {
+            now = walk.step(now);
+            let entropy = walk.next() as u32;
+            let is_lost = walk.next().is_multiple_of(2);
+            let lost = Outcome::Failure(FailureClass::Throttled);
+            let outcome = if is_lost { lost } else { Outcome::Success };
+            if let Ok(permit) = bulkhead.try_acquire(1, Priority::Low, now) {
+                bulkhead.record(permit, outcome, now);
+            }
+            if let Ok(permit) = aimd.try_acquire(entropy, now) {
+                aimd.record(permit, outcome, entropy, now);
+            }
+            if let Ok(permit) = gradient.try_acquire(entropy, now) {
+                gradient.record(permit, outcome, entropy, now);
+            }
+            let permit = throttle.try_acquire(entropy, now);
+            seen[usize::from(permit.is_ok())] = true;
+            if let Ok(permit) = permit {
+                throttle.record(permit, outcome, now);
+            }
+            let _ = (gradient.next_deadline(now), throttle.reject_share(now), aimd.limit(now));
+        }
+    });
+    assert_eq!((count, seen), (0, [true; 2]));
+}
+
+#[test]
+fn the_composed_call_never_allocates() {
+    let mut ends = [0_u32; 3];
+    let count = allocations(|| {
+        let retry = RetryPolicy::builder().deadline(Duration::from_secs(60)).build().unwrap();
+        let policy = CallPolicy::new(retry).with_attempt_timeout(Duration::from_secs(9)).unwrap();
+        let hedging =
+            HedgePolicy::builder().fallback_delay(Duration::from_secs(1)).build().unwrap();
+        let mut breaker = CircuitBreaker::new(CircuitBreakerConfig::DEFAULT);
+        let mut limit = Limiter::new(TokenBucket::new(RateLimitConfig::DEFAULT));
+        let mut tokens = RetryBudget::new(TokenBudget::AWS);
+        let mut hedge = Hedge::new(hedging);
+        let (mut walk, mut now) = (Walk(9), Instant::from_nanos(1 << 40));
+        for _ in 0..STEPS / 10 {
+            let mut call = Call::start(&policy, Request::ONE, now);
+            for _ in 0..64 {
+                let entropy = walk.next() as u32;
+                let draw = || entropy;
+                let mut gates = Layers::new((&mut breaker, &mut limit))
+                    .with_budget(&mut tokens)
+                    .with_hedge(&mut hedge);
+                match call.poll(&policy, &mut gates, draw, now) {
+                    Step::Attempt(ticket) => match walk.next() % 4 {
+                        0 => call.abandon(&policy, &mut gates, draw, now),
+                        1 => drop(ticket),
+                        lot => {
+                            let lost =
+                                Classification::Failure(FailureClass::Timeout, RetryHint::None);
+                            let result = if lot == 2 { Ok(()) } else { Err(lost) };
+                            now = now.saturating_add(Duration::from_millis(walk.next() % 256));
+                            let _ = call.finish(&policy, ticket, result, &mut gates, draw, now);
+                        }
+                    },
+                    Step::Wait { until, .. } => now = until.unwrap_or(now),
+                    Step::Done(verdict) => {
+                        ends[match verdict {
+                            Verdict::Success => 0,
+                            Verdict::Abandoned => 1,
+                            _ => 2,
+                        }] += 1;
+                        let _ = call.error::<u8>(verdict, Some(1));
+                        break;
+                    }
+                }
+            }
+            now = now.saturating_add(Duration::from_secs(2));
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
 }

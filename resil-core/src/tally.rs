@@ -83,12 +83,12 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         }
     }
 
-    /// When the oldest sub-window that counts something leaves; `None` when nothing is counted.
+    /// When the oldest sub-window that counts something leaves; `None` when nothing is counted, or
+    /// when time ends before.
     pub(crate) fn next_change(&self, width: u64) -> Option<Instant> {
-        (1..=K)
-            .map(|step| (step, self.nth_oldest(step)))
-            .find(|(_, row)| *row != [0; C])
-            .map(|(step, _)| self.since.plus_nanos(width.saturating_mul(step as u64)))
+        let oldest = (1..=K).find(|&step| self.nth_oldest(step) != [0; C])?;
+        let ahead = width.checked_mul(oldest as u64)?;
+        self.since.as_nanos().checked_add(ahead).map(Instant::from_nanos)
     }
 
     /// The row that leaves when `step` more sub-windows have begun.
@@ -177,6 +177,14 @@ mod tests {
             assert_eq!(tally.totals_at(WIDTH, at(now)), [count], "{now}");
         }
         assert_eq!(tally.next_change(WIDTH), Some(at(1_040)));
+    }
+
+    #[test]
+    fn what_stays_until_time_ends_has_no_deadline() {
+        let last = u64::MAX - 4 * WIDTH;
+        assert_eq!(one_at(last).next_change(WIDTH), Some(Instant::MAX));
+        assert_eq!(one_at(last + 1).next_change(WIDTH), None);
+        assert_eq!(one_at(u64::MAX).next_change(WIDTH), None);
     }
 
     #[test]

@@ -4,11 +4,23 @@ mod damaged;
 
 use core::fmt::Debug;
 use core::time::Duration;
+use resil_core::adaptive::{Aimd, ConcurrencyLimit, Gradient};
 use resil_core::backoff::{Backoff, Delays, Jitter};
+use resil_core::call::{Extra, PeerPolicy};
+use resil_core::circuit_breaker::ejection::EjectionConfig;
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
+use resil_core::health::{
+    HealthStatus, HeartbeatConfig, Hysteresis, HysteresisState, WatchdogConfig,
+};
+use resil_core::hedge::HedgePolicy;
 use resil_core::outcome::{Classification, FailureClass, RetryHint};
+use resil_core::rate_limit::{
+    BucketState, Limit, RateLimit, RateLimitConfig, StrictBucket, TokenBucket, WarmUp,
+};
+use resil_core::retry::budget::{BudgetPolicy, RatioBudget, TokenBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy, Suspended, Wait};
 use resil_core::snapshot::{Persist, SnapshotError};
+use resil_core::throttle::AdaptiveThrottle;
 use resil_core::{ErrorCode, Instant, Outcome, Rejected, RetryAt, valid};
 use std::collections::BTreeMap;
 
@@ -215,6 +227,92 @@ fn a_series_of_delays() {
     });
 }
 
+/// Saved under one policy and restored under another of its kind, at any time: it is refused, or it
+/// is a state like any other. Nothing panics.
+fn assert_total<P: Persist>(
+    policy: &P,
+    others: &[P],
+    state: &P::State,
+    look: impl Fn(&P, &P::State, Instant),
+) {
+    let now = at(1_000);
+    let bytes = saved(policy, state, now);
+    for other in others {
+        for restart in [Instant::EPOCH, now, Instant::MAX] {
+            if let Ok(restored) = other.restore(&bytes, restart) {
+                let mut again = vec![0; P::LEN];
+                for then in [Instant::EPOCH, restart, Instant::MAX] {
+                    look(other, &restored, then);
+                    assert_eq!(other.save(&restored, then, &mut again), Ok(P::LEN));
+                }
+            }
+        }
+    }
+}
+
+fn quota(max: u32, seconds: u64, burst: u32) -> RateLimitConfig {
+    let window = Duration::from_secs(seconds);
+    let builder = RateLimitConfig::builder().max_requests(max).time_window(window);
+    builder.burst_size(burst).build().unwrap()
+}
+
+/// A limit after it has admitted `cost` at 1,000 s.
+fn spent<L: Limit>(limit: &L, cost: u32) -> L::State {
+    let mut state = L::FRESH;
+    limit.try_acquire(&mut state, cost, at(1_000)).unwrap();
+    state
+}
+
+fn a_limit<L>(limits: &[L])
+where
+    L: Limit + Persist<State = <L as Limit>::State>,
+    <L as Limit>::State: Debug,
+{
+    let (limit, now) = (&limits[0], at(1_000));
+    for state in [L::FRESH, spent(limit, 3), spent(limit, 5)] {
+        assert_refuses(limit, &saved(limit, &state, now), now);
+        assert_total(limit, limits, &state, |limit, state, now| {
+            let _ = (limit.available(state, now), limit.next_deadline(state, now));
+            let _ = limit.peek(state, 1, now);
+        });
+    }
+}
+
+#[test]
+fn every_limit() {
+    let quotas = [quota(10, 1, 5), quota(6, 1, 5), quota(1_000_000, 1, 900_000), quota(2, 9, 1)];
+    a_limit(&quotas.map(TokenBucket::new));
+    a_limit(&quotas.map(|quota| StrictBucket::new(quota).unwrap()));
+    a_limit(&quotas.map(RateLimit::new));
+    a_limit(&quotas.map(|quota| WarmUp::new(quota, Duration::from_secs(9)).unwrap()));
+}
+
+#[test]
+fn a_bucket_and_a_budget_answer_alike() {
+    let (now, bucket) = (at(1_000), TokenBucket::new(quota(10, 1, 5)));
+    let states = [BucketState::FRESH, spent(&bucket, 2), spent(&bucket, 5)];
+    assert_persists(&bucket, &states, now, |state, from, later| {
+        bucket.available(state, from.saturating_add(later))
+    });
+    let budget = TokenBudget::AWS;
+    let mut poor = TokenBudget::FRESH;
+    let extra = Extra::Retry(FailureClass::Transient);
+    budget.try_withdraw(&mut poor, extra, now).unwrap();
+    assert_persists(&budget, &[TokenBudget::FRESH, poor], now, |state, _, _| {
+        budget.millitokens(state)
+    });
+    let mut falling = HysteresisState::new();
+    Hysteresis::KUBERNETES.record(&mut falling, HealthStatus::Healthy);
+    Hysteresis::KUBERNETES.record(&mut falling, HealthStatus::Unhealthy);
+    let states = [HysteresisState::new(), falling];
+    assert_persists(&Hysteresis::KUBERNETES, &states, now, |state, _, _| {
+        let mut next = state.clone();
+        Hysteresis::KUBERNETES.record(&mut next, HealthStatus::Unhealthy)
+    });
+    let aimd = [Aimd::DEFAULT.start()];
+    assert_persists(&Aimd::DEFAULT, &aimd, now, |state, _, _| Aimd::DEFAULT.limit(state, now));
+}
+
 // --- what cannot be -------------------------------------------------------------------------------
 
 #[test]
@@ -271,6 +369,28 @@ fn no_two_machines_share_a_number() {
     assert_eq!(of(<CircuitBreakerConfig>::KIND), "CIRCUIT_BREAKER");
     assert_eq!(of(<RetryPolicy as Persist>::KIND), "RETRY");
     assert_eq!(of(Backoff::KIND), "BACKOFF");
+    let used = [
+        <CircuitBreakerConfig>::KIND,
+        <RetryPolicy as Persist>::KIND,
+        Backoff::KIND,
+        TokenBucket::KIND,
+        StrictBucket::KIND,
+        <RateLimit as Persist>::KIND,
+        WarmUp::KIND,
+        TokenBudget::KIND,
+        RatioBudget::KIND,
+        Aimd::KIND,
+        Gradient::KIND,
+        AdaptiveThrottle::KIND,
+        HedgePolicy::KIND,
+        HeartbeatConfig::KIND,
+        WatchdogConfig::<2>::KIND,
+        Hysteresis::KIND,
+        <EjectionConfig>::KIND,
+        <PeerPolicy as Persist>::KIND,
+    ];
+    let used: BTreeMap<_, _> = used.into_iter().map(|kind| (kind, of(kind))).collect();
+    assert_eq!(used, machines, "each number is one machine's, and each machine has its own");
 }
 
 #[test]

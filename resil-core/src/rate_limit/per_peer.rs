@@ -320,7 +320,8 @@ where
         self.len() == 0
     }
 
-    /// The next instant after `now` at which an answer changes by itself. Looks at every slot.
+    /// The next instant after `now` at which a bucket of the table changes by itself; an overflow bucket
+    /// that nobody shares at the time is one too. Looks at every slot.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let slots = self.slots.as_ref().iter().filter(|slot| slot.key.is_some());

@@ -36,9 +36,9 @@ use crate::time::Instant;
 ///
 /// - Credit never exceeds the capacity, however far the clock jumps.
 /// - When it steps back, nothing is minted; a bucket whose full instant is more than two refills
-///   away empties itself as of `now`, so a step costs at most one refill more than was due. (Only a
-///   bucket [in debt](super::Reserve#time-that-steps-back) owes more than it can hold, and what is
-///   beyond that a step may forgive.)
+///   away empties itself as of `now`, so a step delays a request by at most one refill and the time
+///   of its own tokens. (Only a bucket [in debt](super::Reserve#time-that-steps-back) owes more than
+///   it can hold, and what is beyond that a step may forgive.)
 /// - Beyond 2^63 ns (292 years; less for a bucket that takes decades to refill) it reads empty.
 ///
 /// # Cost

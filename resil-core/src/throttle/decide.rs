@@ -95,7 +95,8 @@ impl AdaptiveThrottle {
         self.counts(state, now).1
     }
 
-    /// When the oldest of what is counted leaves; `None` when nothing is.
+    /// When the oldest of what is counted leaves; `None` when nothing is. A request that was taken off
+    /// the count leaves too, and changes nothing.
     #[must_use]
     pub fn next_deadline(&self, state: &ThrottleState, now: Instant) -> Option<Instant> {
         let mut ahead = state.counts.clone();

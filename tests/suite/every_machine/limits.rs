@@ -14,13 +14,16 @@ const MILLI: Duration = Duration::from_millis(1);
 /// Ten a second, four at once: a token takes 100 ms, and all four 400 ms.
 const TEN: RateLimitConfig =
     valid!(RateLimitConfig::builder().max_requests(10).time_window(SECOND).burst_size(4).build());
-const REFILL: Duration = MILLI.saturating_mul(400);
+const TOKEN: Duration = MILLI.saturating_mul(100);
+const REFILL: Duration = TOKEN.saturating_mul(4);
 const TOKENS: TokenBucket = TokenBucket::new(TEN);
 /// Refills at (10 - 4) a second.
 const STRICT: StrictBucket = valid!(StrictBucket::new(TEN));
-const STRICT_REFILL: Duration = Duration::from_nanos(666_666_668);
+const STRICT_TOKEN: Duration = Duration::from_nanos(166_666_667);
+const STRICT_REFILL: Duration = STRICT_TOKEN.saturating_mul(4);
 /// A third of the rate when cold.
 const WARMING: WarmUp = valid!(WarmUp::new(TEN, Duration::from_secs(2)));
+const COLD_TOKEN: Duration = TOKEN.saturating_mul(3);
 const LOGGED: RateLimit<ExactLog<10>> = valid!(RateLimit::with_exact_log(TEN));
 
 struct OfLimit<L> {
@@ -104,8 +107,9 @@ impl Subject for OfPeers {
     type Machine = Table;
     type Held = PeerCharge<resil_core::rate_limit::BucketCharge>;
 
+    /// "An overflow bucket that nobody shares at the time is one too."
     fn known(&self) -> Known {
-        Known { wait: Wait::Exact, capacity: Some(4), horizon: REFILL, bound: 2 * REFILL }
+        Known { wait: Wait::MayHide, capacity: Some(4), horizon: REFILL + TOKEN, bound: 2 * REFILL }
     }
 
     fn fresh(&self, _: Instant) -> Table {
@@ -156,24 +160,25 @@ impl Subject for OfPeers {
     }
 }
 
+// A step delays a request by "one refill and the time of its own tokens": here it asks for one.
 every_law! {
-    token_bucket: exact(TOKENS, REFILL, 2 * REFILL);
-    strict_bucket: exact(STRICT, STRICT_REFILL, 2 * STRICT_REFILL);
+    token_bucket: exact(TOKENS, REFILL + TOKEN, 2 * REFILL);
+    strict_bucket: exact(STRICT, STRICT_REFILL + STRICT_TOKEN, 2 * STRICT_REFILL);
     sub_windows: exact(RateLimit::new(TEN), SECOND, 2 * SECOND);
     exact_log: exact(LOGGED, SECOND, 2 * SECOND);
-    warm_up: exact(WARMING, REFILL, 2 * REFILL);
+    warm_up: exact(WARMING, REFILL + COLD_TOKEN, 2 * REFILL);
     // "The next instant at which an answer of the limit underneath changes."
     per_request: OfLimit {
         limit: PerRequest::new(TOKENS),
         wait: Wait::MayHide,
-        horizon: REFILL,
+        horizon: REFILL + TOKEN,
         bound: 2 * REFILL,
     };
     // "The next instant at which an answer of either changes; that of both may not."
     all_of: OfLimit {
         limit: AllOf::new(TOKENS, STRICT),
         wait: Wait::MayHide,
-        horizon: STRICT_REFILL,
+        horizon: STRICT_REFILL + STRICT_TOKEN,
         bound: 2 * STRICT_REFILL,
     };
     table_of_peers: OfPeers;
