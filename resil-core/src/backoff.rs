@@ -4,7 +4,12 @@
 //! delay is a function of the attempt and of the entropy that is passed in. [`Retry`] drives it;
 //! use it directly for whatever else comes round again: reconnecting, polling, announcing.
 //!
-//! Do not use it to keep to a rate: that is a [limiter's](crate::rate_limit) work.
+//! # When not to use it
+//!
+//! - To keep to a rate: that is a [limiter's](crate::rate_limit) work.
+//! - To spare a peer that is down: backoff spreads attempts over time, and does not make them fewer
+//!   than one a caller. That takes a [budget](crate::retry::budget) or a
+//!   [breaker](crate::circuit_breaker).
 //!
 //! # Laws
 //!
@@ -23,7 +28,36 @@
 //!
 //! Entropy must differ from device to device. A constant seed makes a fleet jitter in step.
 //!
-//! Defaults: 1 s, base 2, at most 60 s (the seed's), full jitter.
+//! # Defaults
+//!
+//! 1 s, base 2, at most 60 s (the seed's), full jitter.
+//!
+//! # A timeline
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_core::backoff::{Backoff, Jitter};
+//! use resil_core::valid;
+//!
+//! const RECONNECT: Backoff = valid!(
+//!     Backoff::builder()
+//!         .max_delay(Duration::from_secs(10))
+//!         .jitter(Jitter::Equal) // half of the delay is certain: nobody reconnects at once
+//!         .build()
+//! );
+//! // Lost at 0 s, tried again at 1 s, 3 s, 7 s, 15 s, 25 s, 35 s at the latest ...
+//! let latest = [0, 1, 2, 3, 4, 5].map(|attempt| RECONNECT.delay(attempt).as_secs());
+//! assert_eq!(latest, [1, 2, 4, 8, 10, 10]);
+//! // ... and with the least entropy there is, after half of each of these times.
+//! let soonest = [0, 1, 2, 3].map(|attempt| RECONNECT.jittered(attempt, None, 0).as_millis());
+//! assert_eq!(soonest, [500, 1_000, 2_000, 4_000]);
+//! // After ten years of failing there is still a next time.
+//! assert_eq!(RECONNECT.delay(u32::MAX), Duration::from_secs(10));
+//! ```
+//!
+//! # Cost
+//!
+//! A shift where the base is a power of two, else at most 24 multiplications; jitter is one more.
 //!
 //! [`Retry`]: crate::retry::Retry
 

@@ -41,6 +41,12 @@
 //!   `3 · max_attempts + max_refusal_waits` waits: attempts end with their deadline. (Where there is
 //!   none, somebody has to end them.) What a wait ends with is never the same wait: nobody spins.
 //!
+//! # Defaults
+//!
+//! Nothing is on that is not asked for: a [`CallPolicy`] is a retry policy (3 attempts, the seed's)
+//! without a deadline and without a timeout; [`Layers::new`] has a gate, no budget and no hedging. Give
+//! every call that matters a deadline, and an attempt timeout of about twice what a slow attempt takes.
+//!
 //! # A timeline
 //!
 //! ```

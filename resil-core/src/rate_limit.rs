@@ -1,8 +1,15 @@
 //! Rate limits: may this peer send now, and if not, when.
 //!
-//! For requests and messages that arrive from others, or that others ask you to slow down. To bound
-//! how many calls run *at once*, a rate limit is the wrong tool: a slow peer piles calls up without
-//! breaking any rate.
+//! For requests and messages that arrive from others, or that others ask you to slow down.
+//!
+//! # When not to use it
+//!
+//! - To bound how many calls run *at once*: a slow peer piles calls up without breaking any rate. That
+//!   is what a [`bulkhead`](crate::bulkhead) is for.
+//! - To find out how much a peer can take: a quota is agreed on, capacity is
+//!   [measured](crate::adaptive).
+//! - By an id that anybody can invent before it is checked: authenticate first, or a flood gets as many
+//!   quotas as it has names ([`RateLimiter`] bounds even that).
 //!
 //! # Which one
 //!
@@ -35,7 +42,56 @@
 //!   over it still refills ([`Carry`] says what else can be kept). A reboot forgives nothing where
 //!   states are [saved](crate::snapshot::Persist).
 //!
-//! The default is the seed's: 100 requests a minute, 10 at once.
+//! # Defaults
+//!
+//! 100 requests a minute, 10 at once: the seed's. Both parts of the seed's limit together are
+//! [`RateLimit`], and it is the default of [`RateLimiter`].
+//!
+//! # A timeline
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_core::rate_limit::{Limiter, RateLimit, RateLimitConfig};
+//! use resil_core::{Clock, ErrorCode, ManualClock, Rejected};
+//!
+//! let clock = ManualClock::default();
+//! let mut peer = Limiter::new(RateLimit::new(RateLimitConfig::DEFAULT));
+//!
+//! // 0 s: ten at once, and the eleventh has to wait for a token, which takes 600 ms.
+//! for _ in 0..10 {
+//!     peer.try_acquire(1, clock.now())?;
+//! }
+//! let refused = peer.try_acquire(1, clock.now()).unwrap_err();
+//! assert_eq!(refused.code(), ErrorCode::RateLimitExceeded);
+//! let wait = refused.retry().wait_from(clock.now()).unwrap();
+//! assert_eq!(wait, Duration::from_millis(600));
+//!
+//! // 600 ms: it passes, as it was told, and not 1 ns before.
+//! clock.advance(wait - Duration::from_nanos(1));
+//! assert!(peer.peek(1, clock.now()).is_err());
+//! clock.advance(Duration::from_nanos(1));
+//! let charge = peer.try_acquire(1, clock.now())?;
+//!
+//! // It was not sent after all, so it is given back.
+//! peer.refund(charge, clock.now());
+//! assert_eq!(peer.available(clock.now()), 1);
+//!
+//! // Whoever asks for a token as it comes is held up by the window: 100 in a minute are enough.
+//! let mut sent = 10;
+//! while peer.try_acquire(1, clock.now()).is_ok() {
+//!     sent += 1;
+//!     clock.advance(Duration::from_millis(600));
+//! }
+//! assert_eq!(sent, 100);
+//! let refused = peer.peek(1, clock.now()).unwrap_err();
+//! assert_eq!(refused.code(), ErrorCode::RateLimitQuotaExhausted);
+//! # Ok::<(), Rejected>(())
+//! ```
+//!
+//! # Cost
+//!
+//! A bucket takes two wide multiplications and seldom a third, a window besides a look at its
+//! sub-windows (8 of them by default) or at its log's ends; the table one hash and 16 slots.
 
 mod all_of;
 mod bucket_and_window;
