@@ -1,4 +1,4 @@
-//! What the two firmwares share: a panic that cannot be linked.
+//! What the firmwares share: a panic that cannot be linked.
 #![no_std]
 
 unsafe extern "C" {

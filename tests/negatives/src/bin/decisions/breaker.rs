@@ -24,6 +24,7 @@ pub(crate) const BY_TIME: CircuitBreakerConfig<TimeWindow<10>> =
 
 pub(crate) const BREAKER: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
 
+#[inline(never)]
 pub(crate) fn breaker<W: Window>(config: &CircuitBreakerConfig<W>) {
     let mut state = black_box(CircuitBreakerState::new());
     black_box(config.poll(&mut state, black_box(0_u32), any_now()));
@@ -66,6 +67,7 @@ pub(crate) fn breaker<W: Window>(config: &CircuitBreakerConfig<W>) {
 }
 
 /// Every decision about whose fault it is, and what it does to a breaker.
+#[inline(never)]
 pub(crate) fn ejection(config: EjectionConfig) {
     let (mut rule, mut peer) = (Ejection::new(config), black_box(CircuitBreakerState::new()));
     rule.join(black_box(0));

@@ -11,6 +11,7 @@ use resil_core::rate_limit::{Limiter, TokenBucket};
 use resil_core::retry::budget::{RetryBudget, TokenBudget};
 
 /// A call to a peer, whatever happens to it.
+#[inline(never)]
 pub(crate) fn call(peer: &PeerPolicy) {
     let (policy, mut state) = (peer.call(), black_box(PeerState::FRESH));
     let mut call = black_box(Call::start(policy, black_box(Request::ONE), any_now()));
@@ -28,6 +29,7 @@ pub(crate) fn call(peer: &PeerPolicy) {
 }
 
 /// A call with a budget and hedging, through a breaker, a limit and a bulkhead.
+#[inline(never)]
 pub(crate) fn with_all(policy: &CallPolicy) {
     let mut breaker = black_box(CircuitBreaker::new(CircuitBreakerConfig::DEFAULT));
     let mut limit = black_box(Limiter::new(TokenBucket::new(RATE)));

@@ -17,6 +17,7 @@ pub(crate) const SKEW: Skew = {
 
 pub(crate) const SPLIT: Partition = valid!(Partition::new(1, SECOND, 500_000, 3));
 
+#[inline(never)]
 pub(crate) fn chaos(policy: &ChaosPolicy) {
     let mut stream = black_box(Stream::new(black_box(0)));
     black_box(policy.fault(&mut stream).until(any_now()));
@@ -27,6 +28,7 @@ pub(crate) fn chaos(policy: &ChaosPolicy) {
     black_box(Chaos::from_parts(policy, state).inject().is_some());
 }
 
+#[inline(never)]
 pub(crate) fn wrong_clocks(skew: &Skew, split: &Partition) {
     black_box(skew.show(any_now()));
     black_box(SkewedClock::new(any_now(), *skew).now());

@@ -11,6 +11,7 @@ use resil_core::retry::Stop;
 use resil_core::{ErrorCode, Rejected};
 
 /// Making, keeping and reading events. Writing them as text divides, as all text does.
+#[inline(never)]
 pub(crate) fn events() {
     let mut log = black_box(EventLog::<16>::new());
     let (source, at) = (black_box(0), any_now());

@@ -19,6 +19,7 @@ pub(crate) const QUORUM: Quorum = valid!(Quorum::new(3, 2));
 pub(crate) const TASKS: WatchdogConfig<2> =
     valid!(WatchdogConfig::builder([Duration::from_secs(5), Duration::from_millis(100)]).build());
 
+#[inline(never)]
 pub(crate) fn health() {
     let mut registry: HealthRegistry = black_box(HealthRegistry::new(any_now()));
     let Ok(id) = registry.register(black_box("peers"), any_duration(), any_now()) else { return };
@@ -51,6 +52,7 @@ pub(crate) fn health() {
 }
 
 /// Every decision about a peer that sends heartbeats.
+#[inline(never)]
 pub(crate) fn heartbeat(config: &HeartbeatConfig) {
     let mut peer = Heartbeat::from_parts(*config, black_box(HeartbeatState::new()));
     peer.expect(any_now());
@@ -69,6 +71,7 @@ pub(crate) fn heartbeat(config: &HeartbeatConfig) {
 
 /// Every decision of the gate before the hardware watchdog. The splay is a `Duration`, and so
 /// elsewhere.
+#[inline(never)]
 pub(crate) fn watchdog(config: &WatchdogConfig<2>) {
     let record = black_box(BootRecord::NONE);
     let mut tasks = Watchdog::start(config, record, black_box(Boot::Watchdog), any_now());

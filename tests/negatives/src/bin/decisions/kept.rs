@@ -18,6 +18,7 @@ use resil_core::snapshot::Persist;
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState};
 
 /// Saving and restoring: any state, and any bytes.
+#[inline(never)]
 pub(crate) fn reboot<P: Persist>(policy: &P, state: P::State) {
     let mut flash = black_box([0; 192]);
     if let Ok(written) = policy.save(&black_box(state), any_now(), &mut flash) {
@@ -31,6 +32,7 @@ pub(crate) fn reboot<P: Persist>(policy: &P, state: P::State) {
 }
 
 /// A limit over a reboot.
+#[inline(never)]
 pub(crate) fn kept<L: Limit + Persist<State = <L as Limit>::State>>(limit: &L) {
     let mut bytes = black_box([0; 1_024]);
     let state = black_box(<L as Limit>::FRESH);
@@ -40,6 +42,7 @@ pub(crate) fn kept<L: Limit + Persist<State = <L as Limit>::State>>(limit: &L) {
 }
 
 /// The machines that nothing else here saves.
+#[inline(never)]
 pub(crate) fn every_machine() {
     reboot(&black_box(BY_CALLS), CircuitBreakerState::new());
     reboot(&black_box(BY_TIME), CircuitBreakerState::new());

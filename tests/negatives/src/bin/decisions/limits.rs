@@ -14,6 +14,7 @@ pub(crate) const LOGGED: RateLimit<ExactLog<100>> = valid!(RateLimit::with_exact
 pub(crate) const STRICT: StrictBucket = valid!(StrictBucket::new(RATE));
 
 /// Every decision of a rate limit on any state.
+#[inline(never)]
 pub(crate) fn limit<L: Limit>(limit: &L) {
     let mut state = black_box(L::FRESH);
     match black_box(limit.try_acquire(&mut state, black_box(1), any_now())) {
@@ -38,6 +39,7 @@ pub(crate) fn limit<L: Limit>(limit: &L) {
 }
 
 /// Every decision about one of many peers. A limit of one's own is built, so that is elsewhere.
+#[inline(never)]
 pub(crate) fn peers<L: Limit>(limit: L) {
     let mut table: RateLimiter<u32, L> =
         black_box(RateLimiter::new(limit, KeyedHash::from_seed(black_box(0))));
@@ -59,6 +61,7 @@ pub(crate) fn peers<L: Limit>(limit: L) {
 pub(crate) const WARMING: WarmUp = valid!(WarmUp::new(RATE, Duration::from_secs(10)));
 
 /// Reservations and debts of a limit in any state.
+#[inline(never)]
 pub(crate) fn owes<L: Reserve>(limit: &L) {
     let mut state = black_box(L::FRESH);
     match black_box(limit.reserve(&mut state, black_box(1), any_now(), any_now())) {
@@ -79,6 +82,7 @@ pub(crate) fn owes<L: Reserve>(limit: &L) {
 }
 
 /// Limits that all have to admit.
+#[inline(never)]
 pub(crate) fn agree<A: Limit, B: Limit>(a: &A, b: &B) {
     let (mut one, mut other, mut third) = black_box((A::FRESH, B::FRESH, A::FRESH));
     let asked = acquire_both((a, &mut one, black_box(1)), (b, &mut other, black_box(1)), any_now());
@@ -93,6 +97,7 @@ pub(crate) fn agree<A: Limit, B: Limit>(a: &A, b: &B) {
 }
 
 /// A table whose peers are of several kinds.
+#[inline(never)]
 pub(crate) fn classes<L: Reserve + Clone>(limit: L) {
     let table: RateLimiter<u32, L> =
         RateLimiter::new(limit.clone(), KeyedHash::from_seed(black_box(0)));

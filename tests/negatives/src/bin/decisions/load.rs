@@ -8,6 +8,7 @@ use resil_core::bulkhead::{Bulkhead, BulkheadConfig, BulkheadState};
 use resil_core::call::Priority;
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState, Throttler};
 
+#[inline(never)]
 pub(crate) fn bulkhead(config: &BulkheadConfig) {
     let mut state = black_box(BulkheadState::new());
     let priority = black_box(Priority::Low);
@@ -32,6 +33,7 @@ pub(crate) fn bulkhead(config: &BulkheadConfig) {
     black_box(bulkhead.held());
 }
 
+#[inline(never)]
 pub(crate) fn adaptive<L: ConcurrencyLimit>(policy: &L) {
     let mut state = black_box(policy.start());
     match black_box(policy.try_acquire(&mut state, black_box(0_u32), any_now())) {
@@ -58,6 +60,7 @@ pub(crate) fn adaptive<L: ConcurrencyLimit>(policy: &L) {
     black_box(limiter.limit(any_now()));
 }
 
+#[inline(never)]
 pub(crate) fn throttle(policy: &AdaptiveThrottle) {
     let mut state = black_box(ThrottleState::new());
     match black_box(policy.try_acquire(&mut state, black_box(0_u32), any_now())) {

@@ -13,11 +13,13 @@ use resil_core::retry::budget::{BudgetPolicy, RetryBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
 use resil_core::{ErrorCode, Outcome, Rejected, ResilienceError};
 
+#[inline(never)]
 pub(crate) fn outcomes() {
     black_box(EveryError.classify(&()));
     black_box(black_box(Classification::Ignored).outcome());
 }
 
+#[inline(never)]
 pub(crate) fn retry(policy: &RetryPolicy) {
     let mut retry = black_box(Retry::start(policy, any_now()));
     black_box((retry.attempt(), retry.failed(), retry.deadline()));
@@ -38,6 +40,7 @@ pub(crate) fn retry(policy: &RetryPolicy) {
 }
 
 /// Every decision of a budget on any state, and a retry that asks it.
+#[inline(never)]
 pub(crate) fn budget<P: BudgetPolicy>(policy: &P) {
     let mut state = black_box(P::FRESH);
     let extra = || black_box(Extra::Retry(FailureClass::Transient));
@@ -69,6 +72,7 @@ pub(crate) fn budget<P: BudgetPolicy>(policy: &P) {
     black_box(budget.as_state());
 }
 
+#[inline(never)]
 pub(crate) fn hedge(policy: &HedgePolicy) {
     let mut hedge = Hedge::from_parts(policy, black_box(HedgeState::FRESH));
     hedge.record_latency(any_now(), any_now());
@@ -79,6 +83,7 @@ pub(crate) fn hedge(policy: &HedgePolicy) {
     black_box(hedge.as_state().samples());
 }
 
+#[inline(never)]
 pub(crate) fn deadline() {
     let deadline = black_box(Deadline::after(any_now(), any_duration()));
     black_box((deadline.is_past(any_now()), deadline.instant(), deadline.min(Deadline::NONE)));

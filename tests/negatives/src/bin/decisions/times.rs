@@ -5,6 +5,7 @@ use core::hint::black_box;
 use resil_core::time::{TickCounter, TickRate};
 use resil_core::{Instant, time, valid};
 
+#[inline(never)]
 pub(crate) fn time_passes() {
     let (a, b) = (any_now(), any_now());
     black_box(a.saturating_add(any_duration()));
@@ -16,6 +17,7 @@ pub(crate) fn time_passes() {
 
 pub(crate) const TICKS: TickRate = valid!(TickRate::new(32_768));
 
+#[inline(never)]
 pub(crate) fn ticks(rate: &TickRate) {
     let mut counter = black_box(TickCounter::from_ticks(rate, black_box(0)));
     black_box(counter.widen(black_box(0)));
