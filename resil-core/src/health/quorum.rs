@@ -136,8 +136,10 @@ impl Verdict {
     #[must_use]
     pub fn to_result(self) -> HealthCheckResult {
         let Self { status, healthy, peers, needed } = self;
-        let said = format_args!("{healthy} of {peers} peers healthy, {needed} needed");
-        HealthCheckResult::new(status, said)
+        HealthCheckResult::new(
+            status,
+            format_args!("{healthy} of {peers} peers healthy, {needed} needed"),
+        )
     }
 }
 
