@@ -103,7 +103,10 @@ impl<P, U> Call<P, U> {
         let is_late = self.retry.is_past_deadline(turn.now) && !self.is_over();
         while let Some(attempt) = self.take(|attempt| attempt.deadline.is_reached(turn.now)) {
             if is_late {
-                self.retry.failed_beside_another();
+                // The first one has failed by no rule but the deadline's, and ends as such.
+                if self.started > 1 {
+                    self.retry.failed_beside_another();
+                }
                 turn.settle(attempt, Outcome::Failure(FailureClass::Timeout));
             } else {
                 self.failed(attempt, FailureClass::Timeout.into(), turn);

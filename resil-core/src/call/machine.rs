@@ -207,8 +207,8 @@ impl<P, U> Call<P, U> {
             (Verdict::Deadline { refusal: Some(refusal) }, last) => {
                 self.retry.overslept_error(Some(refusal), last)
             }
-            // There was no retry that it could have cut short.
-            (Verdict::Deadline { refusal: None }, None) if self.started <= 1 => {
+            // It cut the first attempt short: there was no retry yet that could have failed.
+            (Verdict::Deadline { refusal: None }, None) if self.retry.failed() == 0 => {
                 Some(TimeoutError::deadline().into())
             }
             (Verdict::Deadline { refusal: None }, last) => {

@@ -134,6 +134,15 @@ fn the_deadline_ends_attempts_and_waits() {
     assert_eq!(error.code(), ErrorCode::DeadlineExceeded);
     bench.nothing_is_out();
 
+    // One attempt timed out, and then nobody polled in time for the next.
+    let policy = CallPolicy::new(retry().deadline(Duration::from_secs(5)).build().unwrap());
+    let mut bench = Bench::new(policy.with_attempt_timeout(Duration::from_secs(1)).unwrap());
+    let _first = bench.attempt(s(0));
+    assert_eq!(bench.poll(s(1)), wait(s(2), 0));
+    let verdict = bench.verdict(s(6));
+    let error = bench.call.error::<&str>(verdict, None).unwrap();
+    assert_eq!(error.code(), ErrorCode::RetryFailed);
+
     // The one that was cut short counts: it was made.
     let mut bench = Bench::of(retry().deadline(Duration::from_secs(5)));
     let ticket = bench.attempt(s(0));
