@@ -49,7 +49,7 @@
 //! | [`ejection`](circuit_breaker::ejection) | is it they, or is it me | [`EjectionConfig<1>`](circuit_breaker::ejection::EjectionConfig), 24 B | [`EjectionState<1>`](circuit_breaker::ejection::EjectionState), 40 B for 32 peers | a bit count a word |
 //! | [`rate_limit`] | may this peer send now | [`TokenBucket`](rate_limit::TokenBucket), 64 B | [`BucketState`](rate_limit::BucketState), 8 B | 3 wide multiplications |
 //! | | no window above the maximum | [`StrictBucket`](rate_limit::StrictBucket), 80 B | 8 B | the same |
-//! | | and bursts | [`RateLimit`](rate_limit::RateLimit), 80 B | 64 B with 8 sub-windows | 8 sub-windows |
+//! | | and bursts | [`RateLimit`](rate_limit::RateLimit), 80 B | 64 B with 10 sub-windows | 11 sub-windows |
 //! | | less after a pause | [`WarmUp`](rate_limit::WarmUp), 136 B | 16 B | 16 compares |
 //! | | for many peers | [`RateLimiter`](rate_limit::RateLimiter) | [`Slot`](rate_limit::Slot), 40 B a peer | a hash, 16 slots |
 //! | [`bulkhead`] | is there room for one more | [`BulkheadConfig`](bulkhead::BulkheadConfig), 6 B | [`BulkheadState`](bulkhead::BulkheadState), 4 B | compares |

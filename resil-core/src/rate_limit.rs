@@ -91,7 +91,7 @@
 //! # Cost
 //!
 //! A bucket takes two wide multiplications and seldom a third, a window besides a look at its
-//! sub-windows (8 of them by default) or at its log's ends; the table one hash and 16 slots.
+//! sub-windows (10 of them by default) or at its log's ends; the table one hash and 16 slots.
 
 mod all_of;
 mod bucket_and_window;

@@ -24,6 +24,8 @@ const STRICT_REFILL: Duration = STRICT_TOKEN.saturating_mul(4);
 /// A third of the rate when cold.
 const WARMING: WarmUp = valid!(WarmUp::new(TEN, Duration::from_secs(2)));
 const COLD_TOKEN: Duration = TOKEN.saturating_mul(3);
+/// What sub-windows count leaves after the window and one of them.
+const SPAN: Duration = Duration::from_millis(1_100);
 const LOGGED: RateLimit<ExactLog<10>> = valid!(RateLimit::with_exact_log(TEN));
 
 struct OfLimit<L> {
@@ -164,7 +166,7 @@ impl Subject for OfPeers {
 every_law! {
     token_bucket: exact(TOKENS, REFILL + TOKEN, 2 * REFILL);
     strict_bucket: exact(STRICT, STRICT_REFILL + STRICT_TOKEN, 2 * STRICT_REFILL);
-    sub_windows: exact(RateLimit::new(TEN), SECOND, 2 * SECOND);
+    sub_windows: exact(RateLimit::new(TEN), SPAN, 2 * SPAN);
     exact_log: exact(LOGGED, SECOND, 2 * SECOND);
     warm_up: exact(WARMING, REFILL + COLD_TOKEN, 2 * REFILL);
     // "The next instant at which an answer of the limit underneath changes."
