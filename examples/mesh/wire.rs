@@ -4,7 +4,11 @@
 //! before it is read, so that no peer decides how much memory is taken.
 
 use resil_core::error::WireError;
-use resil_core::health::HealthStatus;
+
+pub(crate) use mesh_protocol::message::{LONGEST as PEER_FRAME, NodeId};
+pub(crate) use mesh_protocol::record::{
+    Admitted, Attempts, BreakerMoved, BreakerState, Counts, End, Ended, Kind,
+};
 
 use core::marker::PhantomData;
 use core::time::Duration;
@@ -13,28 +17,17 @@ use serde::{Deserialize, Serialize};
 use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder, LengthDelimitedCodec};
 
-/// Who a node is. It is taken at its word; a network of strangers authenticates first.
-pub(crate) type NodeId = u8;
-
-/// The longest frame between nodes.
-pub(crate) const PEER_FRAME: usize = 1024;
-
 /// The longest frame between a node and the supervisor, which trust each other.
 pub(crate) const CONTROL_FRAME: usize = 4 << 20;
 
-/// What a peer makes of a request: it is served, or why it is not and when to come back.
-pub(crate) type Answer = Result<(), Box<WireError>>;
+/// A structured error is large beside a request that was served.
+pub(crate) type Message = mesh_protocol::message::Message<Box<WireError>>;
 
-/// What nodes say to each other.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Message {
-    /// The first frame of a connection.
-    Hello { from: NodeId },
-    /// Work to do.
-    Request { id: u64 },
-    /// It is done, or why it is not.
-    Reply { id: u64, answer: Answer },
-}
+/// What a peer makes of a request.
+pub(crate) type Answer = mesh_protocol::message::Answer<Box<WireError>>;
+
+/// The node's overall health.
+pub(crate) type HealthSeen = mesh_protocol::record::HealthSeen<String>;
 
 /// What the supervisor says to a node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,95 +67,6 @@ pub(crate) struct Report {
     pub(crate) breakers: Vec<BreakerMoved>,
     pub(crate) health: Vec<HealthSeen>,
     pub(crate) counts: Counts,
-}
-
-/// How a request ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Ended {
-    pub(crate) id: u64,
-    pub(crate) kind: Kind,
-    pub(crate) peer: NodeId,
-    pub(crate) issued_at: u64,
-    pub(crate) ended_at: u64,
-    pub(crate) end: End,
-    pub(crate) attempts: Attempts,
-}
-
-/// Whether a request is a node's ordinary work or part of a flood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Kind {
-    Orderly,
-    Flood,
-}
-
-/// The three ways in which a request ends, with the code of the error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum End {
-    /// It was served.
-    Ok,
-    /// A limiter or a breaker said no, without anything being lost.
-    Refused(u16),
-    /// It went wrong.
-    Failed(u16),
-}
-
-/// What was tried for one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Attempts {
-    /// Attempts that went out to the peer.
-    pub(crate) made: u32,
-    /// Those that brought neither a result nor an answer.
-    pub(crate) wasted: u32,
-}
-
-/// The receiver's own note that it let a sender's request in, with the instant its limiter saw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Admitted {
-    pub(crate) sender: NodeId,
-    pub(crate) at: u64,
-}
-
-/// A breaker changed its state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct BreakerMoved {
-    pub(crate) peer: NodeId,
-    pub(crate) to: BreakerState,
-    pub(crate) at: u64,
-}
-
-/// The states of a breaker that the mesh can see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum BreakerState {
-    Closed,
-    Open,
-    HalfOpen,
-}
-
-/// The node's overall health, and why it is not better.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct HealthSeen {
-    pub(crate) status: HealthStatus,
-    pub(crate) reason: String,
-    pub(crate) at: u64,
-}
-
-/// What a node counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Counts {
-    /// Requests that its limiter refused.
-    pub(crate) limited: u64,
-    /// Requests that it did not send because the peer had named a time to come back.
-    pub(crate) held: u64,
-    /// Attempts after the first.
-    pub(crate) retries: u64,
-    /// Connections that were tried again.
-    pub(crate) reconnects: u64,
-    /// Requests that it served.
-    pub(crate) served: u64,
-    /// Answers to requests that it had given up on.
-    pub(crate) late: u64,
-    /// Connections that it closed in the middle of a request.
-    pub(crate) hang_ups: u64,
 }
 
 /// A frame that does not hold what it should.

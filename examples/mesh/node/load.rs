@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// Requests to random neighbours at random moments, at a steady rate whatever the answers.
 pub(super) async fn orderly(node: Rc<Node>, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let rate = settings::orderly_rate(node.links.len());
+    let neighbours = u32::try_from(node.links.len()).unwrap_or(u32::MAX);
+    let rate = settings::orderly_rate(neighbours).into();
     let mut at = Instant::now();
     loop {
         at += gap(&mut dice, rate);

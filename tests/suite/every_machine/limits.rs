@@ -24,8 +24,9 @@ const STRICT_REFILL: Duration = STRICT_TOKEN.saturating_mul(4);
 /// A third of the rate when cold.
 const WARMING: WarmUp = valid!(WarmUp::new(TEN, Duration::from_secs(2)));
 const COLD_TOKEN: Duration = TOKEN.saturating_mul(3);
-/// What sub-windows count leaves after the window and one of them.
-const SPAN: Duration = Duration::from_millis(1_100);
+/// What sub-windows count leaves after the window and one of them; and the present one may have begun
+/// nearly a whole one before the clock stepped back.
+const SPAN: Duration = Duration::from_millis(1_200);
 const LOGGED: RateLimit<ExactLog<10>> = valid!(RateLimit::with_exact_log(TEN));
 
 struct OfLimit<L> {

@@ -17,6 +17,7 @@ use crate::time::Instant;
 /// - A sender that never rests gets at least K/(K+1) of `max_requests` per window.
 /// - A refusal names an instant at most one sub-window (and K - 1 ns of rounding) later than an
 ///   [`ExactLog`](super::ExactLog) of the same admissions would.
+/// - A clock that steps back delays nothing by more than `K + 2` sub-windows.
 ///
 /// # Cost
 ///
