@@ -82,6 +82,18 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// How loud the same is where it was only seen, not done: at most information.
+    #[must_use]
+    #[inline]
+    pub const fn only_detected(self) -> Self {
+        match self {
+            Self::Debug => Self::Debug,
+            Self::Info | Self::Warn | Self::Error => Self::Info,
+        }
+    }
+}
+
 /// Something that happened: when, what, to whom, and two numbers about it.
 ///
 /// 24 bytes and `Copy`. What the numbers say depends on the [kind](EventKind::fields).
@@ -180,10 +192,7 @@ impl Event {
     #[must_use]
     #[inline]
     pub const fn severity(&self) -> Severity {
-        match self.kind.severity() {
-            Severity::Warn | Severity::Error if !self.is_enforced => Severity::Info,
-            severity => severity,
-        }
+        if self.is_enforced { self.kind.severity() } else { self.kind.severity().only_detected() }
     }
 }
 

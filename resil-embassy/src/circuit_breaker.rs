@@ -32,10 +32,12 @@ use resil_core::circuit_breaker::{
     CircuitBreakerConfig, CircuitBreakerState, Permit, Recorded, State, Transition,
 };
 use resil_core::error::CircuitBreakerOpenError;
+use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, EveryError, Outcome, RetryAt};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use crate::clock::EmbassyClock;
+use crate::log;
 
 pub use guard::Guard;
 
@@ -172,8 +174,7 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
         match self.apply(|policy, state, now| policy.try_acquire(state, entropy, now)) {
             Ok(permit) => Ok(Guard::new(self, permit)),
             Err(rejected) => {
-                #[cfg(feature = "defmt")]
-                defmt::debug!("circuit breaker {=str}: call refused: {}", self.name, rejected);
+                log::event(EventKind::of_refusal(rejected), self.name, &rejected);
                 Err(CircuitBreakerOpenError::new(rejected))
             }
         }
@@ -217,9 +218,8 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
         let recorded =
             self.apply(|policy, state, now| policy.record(state, permit, outcome, entropy, now));
         self.log(recorded.transition());
-        #[cfg(feature = "defmt")]
         if let Some(detected) = recorded.detected() {
-            defmt::warn!("circuit breaker {=str}: detected, not made: {}", self.name, detected);
+            log::detected(EventKind::of_transition(detected), self.name, &detected);
         }
         recorded
     }
@@ -256,12 +256,9 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
     }
 
     fn log(&self, transition: Option<Transition>) {
-        #[cfg(feature = "defmt")]
         if let Some(transition) = transition {
-            defmt::warn!("circuit breaker {=str}: {}", self.name, transition);
+            log::event(EventKind::of_transition(transition), self.name, &transition);
         }
-        #[cfg(not(feature = "defmt"))]
-        let _ = transition;
     }
 }
 

@@ -18,7 +18,16 @@
 //!
 //! # Features
 //!
-//! `defmt`: every wait, refusal and transition is logged, and public types implement `defmt::Format`.
+//! `defmt`: every attempt, refusal and transition is logged, and every public type implements
+//! `defmt::Format`.
+//!
+//! A line begins with the number and the name of a core [`EventKind`](resil_core::event::EventKind),
+//! and has the level of its severity; the number is the `event` of the same line of `resil-std`:
+//!
+//! ```text
+//! WARN  103 ATTEMPT_FAILED join: (attempt 1 of 3, "no answer", Wait(Wait { .. }))
+//! ERROR 303 BREAKER_OPENED gateway: Transition { from: Closed, to: Open }
+//! ```
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -38,6 +47,10 @@ pub use resil_core as core;
 
 pub mod circuit_breaker;
 pub mod clock;
+mod log;
+#[cfg(test)]
+#[path = "../tests/mock_time/mod.rs"]
+mod mock_time;
 pub mod rate_limit;
 pub mod retry;
 

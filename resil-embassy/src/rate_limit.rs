@@ -24,6 +24,7 @@ use core::hash::Hash;
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use resil_core::error::RateLimitError;
+use resil_core::event::EventKind;
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
     self as machine, KeyedHash, Limit, PeerCharge, Pinned, RateLimit, RateLimitConfig,
@@ -32,6 +33,7 @@ use resil_core::rate_limit::{
 use resil_core::{Clock, ConfigError, Instant};
 
 use crate::clock::EmbassyClock;
+use crate::log;
 
 type Table<K, L, const N: usize, const P: usize> =
     machine::RateLimiter<K, L, [Slot<K, L>; N], [Pinned<K, L>; P]>;
@@ -97,11 +99,9 @@ where
     /// taken.
     pub fn check(&self, id: &K, tokens: u32) -> Result<PeerCharge<L::Charge>, Rejected> {
         let answer = self.apply(|table, now| table.check(id, tokens, now));
-        #[cfg(feature = "defmt")]
-        if let Err(rejected) = &answer {
-            defmt::debug!("rate limit: {=u32} tokens refused: {}", tokens, rejected);
-        }
-        answer
+        answer.inspect_err(|rejected| {
+            log::event(EventKind::of_refusal(*rejected), "rate limit", &(tokens, rejected));
+        })
     }
 
     /// [`check`](Self::check) for a charge that nobody will give back: the seed's.
@@ -193,5 +193,17 @@ where
 impl<M, K, L: Limit, const N: usize, const P: usize> fmt::Debug for RateLimiter<M, K, L, N, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter").finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<M, K, L, const N: usize, const P: usize> defmt::Format for RateLimiter<M, K, L, N, P>
+where
+    M: RawMutex,
+    K: Hash + Eq + Clone,
+    L: Limit,
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "rate limiter: {=usize} of {=usize} peers", self.len(), N);
     }
 }

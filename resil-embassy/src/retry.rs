@@ -18,11 +18,13 @@
 use core::fmt::Debug;
 use core::future::Future;
 
+use resil_core::event::EventKind;
 use resil_core::outcome::Classify;
 use resil_core::retry::{Next, Retry, RetryPolicy, Stop};
 use resil_core::{Clock, ResilienceError};
 
 use crate::clock::{EmbassyClock, sleep_until};
+use crate::log;
 
 /// Runs `operation` until it succeeds or `policy` has had enough.
 ///
@@ -63,34 +65,25 @@ where
 {
     let mut retry = Retry::start(policy, EmbassyClock.now());
     loop {
-        let attempt = retry.attempt();
+        let attempt = log::Attempt { number: retry.attempt(), of: policy.max_attempts() };
         let error = match operation().await {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                log::event(EventKind::AttemptSucceeded, operation_name, &attempt);
+                return Ok(value);
+            }
             Err(error) => error,
         };
         let classification = policy.classifier().classify(&error);
         let next = retry.record(policy, classification, &mut entropy, EmbassyClock.now());
-        log_failure(operation_name, attempt, policy.max_attempts(), &error, next);
+        let what = (attempt, log::Shown(&error), next);
+        log::event(EventKind::AttemptFailed, operation_name, &what);
         match next {
             Next::Wait(wait) => sleep_until(wait.until()).await,
             Next::Stop(stop) => return Err(retry.error(stop, error)),
         }
         if retry.is_past_deadline(EmbassyClock.now()) {
+            log::event(EventKind::DeadlineExceeded, operation_name, &log::Shown(&error));
             return Err(retry.error(Stop::Deadline, error));
         }
     }
-}
-
-fn log_failure(operation: &str, attempt: u32, max_attempts: u32, error: &impl Debug, next: Next) {
-    #[cfg(feature = "defmt")]
-    defmt::warn!(
-        "{=str}: attempt {=u32} of {=u32} failed: {}; {}",
-        operation,
-        attempt,
-        max_attempts,
-        defmt::Debug2Format(error),
-        next
-    );
-    #[cfg(not(feature = "defmt"))]
-    let _ = (operation, attempt, max_attempts, error, next);
 }

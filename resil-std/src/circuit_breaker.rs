@@ -31,6 +31,7 @@ use resil_core::circuit_breaker::{
     self as machine, CircuitBreakerConfig, Permit, Recorded, State, Transition,
 };
 use resil_core::error::CircuitBreakerOpenError;
+use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, EveryError, Outcome, Rejected, RetryAt};
 use resil_core::{Clock, Instant, ResilienceError};
 
@@ -255,9 +256,11 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
             let recorded = machine.record(permit, outcome, entropy, now);
             (recorded, recorded.transition())
         });
-        if let Some(Transition { from, to }) = recorded.detected() {
+        if let Some(detected) = recorded.detected() {
+            let event = EventKind::of_transition(detected).number();
+            let Transition { from, to } = detected;
             let (breaker, from, to) = (self.name(), from.name(), to.name());
-            tracing::warn!(target: TARGET, breaker, from, to, "transition detected, not made");
+            tracing::warn!(target: TARGET, event, breaker, from, to, "transition detected, not made");
         }
         recorded
     }
@@ -284,22 +287,25 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
         decision
     }
 
-    fn log(&self, Transition { from, to }: Transition) {
+    fn log(&self, transition: Transition) {
+        let event = EventKind::of_transition(transition).number();
+        let Transition { from, to } = transition;
         let (breaker, from, name) = (self.name(), from.name(), to.name());
         match to {
             State::Open | State::ForcedOpen => {
-                tracing::warn!(target: TARGET, breaker, from, to = name, "transition");
+                tracing::warn!(target: TARGET, event, breaker, from, to = name, "transition");
             }
             // Closed, half-open, and whatever else lets calls pass.
             _ => {
-                tracing::info!(target: TARGET, breaker, from, to = name, "transition");
+                tracing::info!(target: TARGET, event, breaker, from, to = name, "transition");
             }
         }
     }
 
     fn log_refusal(&self, rejected: Rejected) {
+        let event = EventKind::of_refusal(rejected).number();
         let (breaker, code) = (self.name(), rejected.code().name());
-        tracing::debug!(target: TARGET, breaker, code, "refused");
+        tracing::debug!(target: TARGET, event, breaker, code, "refused");
     }
 }
 

@@ -31,6 +31,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use resil_core::event::EventKind;
 use resil_core::health::{
     CheckId, CheckStatus, DependencyError, HealthCheckResult, HealthRegistry, HealthStatus,
     MESSAGE, Probe, RegisterError, UnknownCheck,
@@ -323,14 +324,15 @@ fn log(check: &str, before: CheckStatus, after: CheckStatus, message: &Text<MESS
     if before == after {
         return;
     }
+    let event = EventKind::of_health(after.known()).number();
     let (from, to) = (before.name(), after.name());
     match after {
         CheckStatus::Known(HealthStatus::Healthy) | CheckStatus::Maintenance => {
-            tracing::info!(target: TARGET, check, from, to, %message, "changed");
+            tracing::info!(target: TARGET, event, check, from, to, %message, "changed");
         }
         CheckStatus::Known(HealthStatus::Degraded | HealthStatus::Unhealthy)
         | CheckStatus::Unknown => {
-            tracing::warn!(target: TARGET, check, from, to, %message, "changed");
+            tracing::warn!(target: TARGET, event, check, from, to, %message, "changed");
         }
     }
 }

@@ -76,18 +76,20 @@
 //! # Log events
 //!
 //! Through [`tracing`]; targets, levels, messages and fields are stable. Codes are the names of
-//! [`ErrorCode`](resil_core::ErrorCode).
+//! [`ErrorCode`](resil_core::ErrorCode). Every event has the field `event`: the number of core's
+//! [`EventKind`](resil_core::event::EventKind), which firmware on `resil-embassy` logs for the same.
 //!
-//! | target | message | level | fields |
-//! |---|---|---|---|
-//! | `resil::retry` | `attempt succeeded` | debug | `operation`, `attempt` (from 1), `max_attempts` |
-//! | | `attempt failed` | warn | these, `error`, and `delay` before the next one or `code` of the end |
-//! | | `attempt refused` | warn | these, `code` of the refusal, `delay` if it is waited for |
-//! | | `overslept` | warn | these, `code`: the wait ended after the deadline |
-//! | `resil::circuit_breaker` | `transition` | warn to open, else info | `breaker`, `from`, `to` |
-//! | | `refused` | debug | `breaker`, `code` |
-//! | `resil::rate_limit` | `refused` | debug | `id`, `tokens`, `code`, `retry_after` |
-//! | `resil::health` | `changed` | warn, info to healthy | `check`, `from`, `to`, `message` |
+//! | target | message | level | `event` | fields |
+//! |---|---|---|--:|---|
+//! | `resil::retry` | `attempt succeeded` | debug | 102 | `operation`, `attempt` (from 1), `max_attempts` |
+//! | | `attempt failed` | warn | 103 | these, `error`, and `delay` before the next one or `code` of the end |
+//! | | `attempt refused` | warn | 113 | these, `code` of the refusal, `delay` if it is waited for |
+//! | | `overslept` | warn | 601 | these, `code`: the wait ended after the deadline |
+//! | `resil::circuit_breaker` | `transition` | warn to open, else info | 302 – 306, 308 | `breaker`, `from`, `to` |
+//! | | `transition detected, not made` | warn | 303 | the same |
+//! | | `refused` | debug | 301 | `breaker`, `code` |
+//! | `resil::rate_limit` | `refused` | debug | 201 | `id`, `tokens`, `code`, `retry_after` |
+//! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
 //!
 //! Events are logged after the lock is free, so those of two threads may change places; the `from`
 //! and `to` of one breaker still form a chain.

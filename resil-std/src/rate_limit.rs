@@ -25,6 +25,7 @@ use core::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use resil_core::error::RateLimitError;
+use resil_core::event::EventKind;
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
     self as machine, Limit, PeerCharge, Pinned, RateLimit, RateLimitConfig, SetLimitError, Slot,
@@ -115,8 +116,9 @@ where
         let answer = table.check(id, tokens, now);
         drop(table);
         answer.inspect_err(|rejected| {
+            let event = EventKind::of_refusal(*rejected).number();
             let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
-            tracing::debug!(target: TARGET, ?id, tokens, code, ?retry_after, "refused");
+            tracing::debug!(target: TARGET, event, ?id, tokens, code, ?retry_after, "refused");
         })
     }
 

@@ -97,12 +97,12 @@ fn every_attempt_with_its_number_error_and_delay() {
         retry.call_blocking(|| Err::<(), _>("no funds")).unwrap_err();
     };
     let expected = [
-        r#"WARN resil::retry attempt failed operation="connect" attempt=1 max_attempts=3 error="no route" delay=1s"#,
-        r#"WARN resil::retry attempt failed operation="connect" attempt=2 max_attempts=3 error="no route" delay=2s"#,
-        r#"WARN resil::retry attempt failed operation="connect" attempt=3 max_attempts=3 error="no route" code="RETRY_EXHAUSTED""#,
-        r#"WARN resil::retry attempt failed operation="connect" attempt=1 max_attempts=3 error="no route" delay=1s"#,
-        r#"DEBUG resil::retry attempt succeeded operation="connect" attempt=2 max_attempts=3"#,
-        r#"WARN resil::retry attempt failed operation="pay" attempt=1 max_attempts=3 error="no funds" code="OPERATION_FAILED""#,
+        r#"WARN resil::retry attempt failed event=103 operation="connect" attempt=1 max_attempts=3 error="no route" delay=1s"#,
+        r#"WARN resil::retry attempt failed event=103 operation="connect" attempt=2 max_attempts=3 error="no route" delay=2s"#,
+        r#"WARN resil::retry attempt failed event=103 operation="connect" attempt=3 max_attempts=3 error="no route" code="RETRY_EXHAUSTED""#,
+        r#"WARN resil::retry attempt failed event=103 operation="connect" attempt=1 max_attempts=3 error="no route" delay=1s"#,
+        r#"DEBUG resil::retry attempt succeeded event=102 operation="connect" attempt=2 max_attempts=3"#,
+        r#"WARN resil::retry attempt failed event=103 operation="pay" attempt=1 max_attempts=3 error="no funds" code="OPERATION_FAILED""#,
     ];
     assert_eq!(Log::of(run), expected);
 }
@@ -122,13 +122,13 @@ fn every_transition_and_refusal_of_a_breaker() {
         breaker.reset();
     };
     let expected = [
-        r#"WARN resil::circuit_breaker transition breaker="peer-7" from="CLOSED" to="OPEN""#,
-        r#"DEBUG resil::circuit_breaker refused breaker="peer-7" code="CIRCUIT_BREAKER_OPEN""#,
-        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="OPEN" to="HALF_OPEN""#,
-        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="HALF_OPEN" to="CLOSED""#,
-        r#"WARN resil::circuit_breaker transition breaker="peer-7" from="CLOSED" to="FORCED_OPEN""#,
-        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="FORCED_OPEN" to="DISABLED""#,
-        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="DISABLED" to="CLOSED""#,
+        r#"WARN resil::circuit_breaker transition event=303 breaker="peer-7" from="CLOSED" to="OPEN""#,
+        r#"DEBUG resil::circuit_breaker refused event=301 breaker="peer-7" code="CIRCUIT_BREAKER_OPEN""#,
+        r#"INFO resil::circuit_breaker transition event=304 breaker="peer-7" from="OPEN" to="HALF_OPEN""#,
+        r#"INFO resil::circuit_breaker transition event=302 breaker="peer-7" from="HALF_OPEN" to="CLOSED""#,
+        r#"WARN resil::circuit_breaker transition event=305 breaker="peer-7" from="CLOSED" to="FORCED_OPEN""#,
+        r#"INFO resil::circuit_breaker transition event=306 breaker="peer-7" from="FORCED_OPEN" to="DISABLED""#,
+        r#"INFO resil::circuit_breaker transition event=302 breaker="peer-7" from="DISABLED" to="CLOSED""#,
     ];
     assert_eq!(Log::of(run), expected);
 }
@@ -143,8 +143,8 @@ fn what_a_breaker_that_only_measures_would_have_done() {
         }
     };
     let expected = [
-        r#"INFO resil::circuit_breaker transition breaker="peer-7" from="CLOSED" to="METRICS_ONLY""#,
-        r#"WARN resil::circuit_breaker transition detected, not made breaker="peer-7" from="CLOSED" to="OPEN""#,
+        r#"INFO resil::circuit_breaker transition event=308 breaker="peer-7" from="CLOSED" to="METRICS_ONLY""#,
+        r#"WARN resil::circuit_breaker transition detected, not made event=303 breaker="peer-7" from="CLOSED" to="OPEN""#,
     ];
     assert_eq!(Log::of(run), expected);
 }
@@ -190,8 +190,8 @@ fn every_refusal_of_a_limiter() {
         limiter.allow(&"peer-7", 2).unwrap_err();
     };
     let expected = [
-        r#"DEBUG resil::rate_limit refused id="peer-7" tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(60s)"#,
-        r#"DEBUG resil::rate_limit refused id="peer-7" tokens=2 code="RATE_LIMIT_COST_EXCEEDS_BURST" retry_after=None"#,
+        r#"DEBUG resil::rate_limit refused event=201 id="peer-7" tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(60s)"#,
+        r#"DEBUG resil::rate_limit refused event=201 id="peer-7" tokens=2 code="RATE_LIMIT_COST_EXCEEDS_BURST" retry_after=None"#,
     ];
     assert_eq!(Log::of(run), expected);
 }

@@ -10,20 +10,61 @@ use crate::retry::{Stop, Wait};
 use crate::time::Instant;
 use crate::{ErrorCode, snapshot::SnapshotError};
 
+/// For loggers that write the numbers of an event their own way.
+impl EventKind {
+    /// The kind of [`Event::of_transition`].
+    ///
+    /// ```
+    /// use resil_core::circuit_breaker::{State, Transition};
+    /// use resil_core::event::EventKind;
+    ///
+    /// let opened = Transition { from: State::Closed, to: State::Open };
+    /// assert_eq!(EventKind::of_transition(opened).number(), 303);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn of_transition(transition: Transition) -> Self {
+        match transition.to {
+            State::Closed => Self::BreakerClosed,
+            State::Open => Self::BreakerOpened,
+            State::HalfOpen => Self::BreakerHalfOpened,
+            State::ForcedOpen => Self::BreakerForcedOpen,
+            State::Disabled => Self::BreakerDisabled,
+            State::MetricsOnly => Self::BreakerMetricsOnly,
+        }
+    }
+
+    /// The kind of [`Event::of_refusal`].
+    #[must_use]
+    #[inline]
+    pub const fn of_refusal(rejected: Rejected) -> Self {
+        match rejected.code().family() {
+            Family::RateLimit => Self::LimitRefused,
+            Family::CircuitBreaker => Self::BreakerRefused,
+            _ => Self::CallRefused,
+        }
+    }
+
+    /// The kind of [`Event::of_health`].
+    #[must_use]
+    #[inline]
+    pub const fn of_health(to: Option<HealthStatus>) -> Self {
+        match to {
+            Some(HealthStatus::Healthy) => Self::HealthRecovered,
+            Some(HealthStatus::Degraded) => Self::HealthDegraded,
+            Some(HealthStatus::Unhealthy) => Self::HealthFailed,
+            None => Self::HealthUnknown,
+        }
+    }
+}
+
 impl Event {
     /// A breaker changed its state. `a` and `b` are before and after: 0 closed, 1 open, 2 half-open, 3
     /// forced open, 4 disabled, 5 metrics only.
     #[must_use]
     #[inline]
     pub const fn of_transition(transition: Transition, source: u16, at: Instant) -> Self {
-        let kind = match transition.to {
-            State::Closed => EventKind::BreakerClosed,
-            State::Open => EventKind::BreakerOpened,
-            State::HalfOpen => EventKind::BreakerHalfOpened,
-            State::ForcedOpen => EventKind::BreakerForcedOpen,
-            State::Disabled => EventKind::BreakerDisabled,
-            State::MetricsOnly => EventKind::BreakerMetricsOnly,
-        };
+        let kind = EventKind::of_transition(transition);
         Self::new(kind, source, number(transition.from), number(transition.to), at)
     }
 
@@ -32,12 +73,7 @@ impl Event {
     #[must_use]
     #[inline]
     pub const fn of_refusal(rejected: Rejected, source: u16, at: Instant) -> Self {
-        let kind = match rejected.code().family() {
-            Family::RateLimit => EventKind::LimitRefused,
-            Family::CircuitBreaker => EventKind::BreakerRefused,
-            _ => EventKind::CallRefused,
-        };
-        Self::refused(kind, rejected, source, at)
+        Self::refused(EventKind::of_refusal(rejected), rejected, source, at)
     }
 
     /// A retry met a refusal of our own. Otherwise as [`of_refusal`](Self::of_refusal).
@@ -112,13 +148,7 @@ impl Event {
         source: u16,
         at: Instant,
     ) -> Self {
-        let kind = match to {
-            Some(HealthStatus::Healthy) => EventKind::HealthRecovered,
-            Some(HealthStatus::Degraded) => EventKind::HealthDegraded,
-            Some(HealthStatus::Unhealthy) => EventKind::HealthFailed,
-            None => EventKind::HealthUnknown,
-        };
-        Self::new(kind, source, health(from), health(to), at)
+        Self::new(EventKind::of_health(to), source, health(from), health(to), at)
     }
 
     /// A fault was ordered; `None` where there was none.

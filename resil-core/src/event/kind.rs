@@ -36,7 +36,6 @@ macro_rules! kinds {
         /// ```
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[repr(u16)]
         pub enum EventKind {
             $(#[doc = concat!("`", $name, "`: ", $message, ". `", stringify!($severity), "`; `a`: ", stringify!($a), ", `b`: ", stringify!($b), ".")] $variant = $number,)+
@@ -100,6 +99,16 @@ macro_rules! kinds {
                 match name {
                     $($name => Some(Self::$variant),)+
                     _ => None,
+                }
+            }
+        }
+
+        /// The name, which takes no room in flash.
+        #[cfg(feature = "defmt")]
+        impl defmt::Format for EventKind {
+            fn format(&self, f: defmt::Formatter<'_>) {
+                match self {
+                    $(Self::$variant => defmt::write!(f, $name),)+
                 }
             }
         }

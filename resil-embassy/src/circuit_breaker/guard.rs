@@ -96,3 +96,10 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> fmt::Debug for Guard<'_, M
         f.debug_struct("Guard").field("breaker", &self.breaker.name()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> defmt::Format for Guard<'_, M, C, P> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "guard of circuit breaker {=str}", self.breaker.name());
+    }
+}

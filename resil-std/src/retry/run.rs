@@ -2,6 +2,7 @@
 
 use core::fmt::Debug;
 
+use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, Rejected};
 use resil_core::retry::{self as machine, Next, Wait};
 use resil_core::{Instant, ResilienceError};
@@ -31,7 +32,8 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
     /// The attempt succeeded.
     pub(super) fn succeeded<V>(&self, value: V) -> V {
         let (operation, attempt, max_attempts) = self.progress();
-        tracing::debug!(target: TARGET, operation, attempt, max_attempts, "attempt succeeded");
+        let event = EventKind::AttemptSucceeded.number();
+        tracing::debug!(target: TARGET, event, operation, attempt, max_attempts, "attempt succeeded");
         value
     }
 
@@ -52,13 +54,14 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         C: Classify<E>,
     {
         let (operation, attempt, max_attempts) = self.progress();
+        let event = EventKind::AttemptFailed.number();
         let Retry { policy, clock, .. } = self.retry;
         let classification = policy.classifier().classify(&error);
         match self.machine.record(policy, classification, entropy, clock.now()) {
             Next::Wait(wait) => {
                 let delay = wait.delay();
                 tracing::warn!(
-                    target: TARGET, operation, attempt, max_attempts, ?error, ?delay, "attempt failed"
+                    target: TARGET, event, operation, attempt, max_attempts, ?error, ?delay, "attempt failed"
                 );
                 self.last = Some(error);
                 self.refusal = None;
@@ -67,7 +70,7 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
             Next::Stop(stop) => {
                 let code = stop.code().name();
                 tracing::warn!(
-                    target: TARGET, operation, attempt, max_attempts, ?error, code, "attempt failed"
+                    target: TARGET, event, operation, attempt, max_attempts, ?error, code, "attempt failed"
                 );
                 Err(self.machine.error(stop, error))
             }
@@ -81,20 +84,20 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         error: ResilienceError<E>,
     ) -> Result<Wait, ResilienceError<E>> {
         let (operation, attempt, max_attempts) = self.progress();
-        let code = rejected.code().name();
+        let (event, code) = (EventKind::RetryRefused.number(), rejected.code().name());
         let Retry { policy, clock, .. } = self.retry;
         match self.machine.refused(policy, rejected, entropy, clock.now()) {
             Next::Wait(wait) => {
                 let delay = wait.delay();
                 tracing::warn!(
-                    target: TARGET, operation, attempt, max_attempts, code, ?delay, "attempt refused"
+                    target: TARGET, event, operation, attempt, max_attempts, code, ?delay, "attempt refused"
                 );
                 self.refusal = Some(rejected);
                 Ok(wait)
             }
             Next::Stop(refused) => {
                 tracing::warn!(
-                    target: TARGET, operation, attempt, max_attempts, code, "attempt refused"
+                    target: TARGET, event, operation, attempt, max_attempts, code, "attempt refused"
                 );
                 // Where the refusal is the answer, so are the details that it came with.
                 let waited = refused.after_waiting();
@@ -112,8 +115,8 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         let (refusal, last) = (self.refusal.take(), self.last.take());
         let Some(error) = self.machine.overslept_error(refusal, last) else { return Ok(()) };
         let (operation, attempt, max_attempts) = self.progress();
-        let code = error.code().name();
-        tracing::warn!(target: TARGET, operation, attempt, max_attempts, code, "overslept");
+        let (event, code) = (EventKind::DeadlineExceeded.number(), error.code().name());
+        tracing::warn!(target: TARGET, event, operation, attempt, max_attempts, code, "overslept");
         Err(error)
     }
 
