@@ -2,7 +2,14 @@
 //!
 //! An oracle is written from the documented laws alone and shares no code with the core. It may allocate, divide
 //! and loop as long as it likes; it must be plain enough to be believed by reading it.
+//!
+//! The vectors, and the machines that they are played to, need an allocator and no `std`: firmware plays
+//! them as well.
+#![cfg_attr(not(feature = "std"), no_std)]
 
+extern crate alloc;
+
+#[cfg(feature = "std")]
 pub mod oracle;
 pub mod vectors;
 

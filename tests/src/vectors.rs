@@ -5,13 +5,22 @@
 //! for byte, and it is the script's own ([`Script::expected`]).
 
 pub mod attempts;
+pub mod beside;
+pub mod direct;
 pub mod machines;
 pub mod policies;
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::{Display, Write};
 use resil_core::Instant;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+/// Where scripts begin: two days after the epoch, so that there is time to step back to.
+pub const ORIGIN: Instant = Instant::from_nanos(2 * 86_400 * 1_000_000_000);
 
 /// One step: the time since the script began in its [unit](Script::unit), the event, the decision.
 pub type Step = (u64, String, String);
@@ -85,6 +94,7 @@ pub fn parse<P: DeserializeOwned>(text: &str) -> Result<Vec<Script<P>>, String> 
 /// # Panics
 ///
 /// If the file is not there or is wrong: a gate that reads nothing must not pass.
+#[cfg(feature = "std")]
 #[must_use]
 pub fn load<P: DeserializeOwned>(name: &str) -> Vec<Script<P>> {
     let path = format!("{}/vectors/{name}.toml", env!("CARGO_MANIFEST_DIR"));
@@ -113,6 +123,39 @@ impl<P> Script<P> {
     #[must_use]
     pub fn is_within(&self, nanos: u64) -> bool {
         self.steps.iter().all(|(at, ..)| (at * self.unit.nanos()).is_multiple_of(nanos))
+    }
+}
+
+/// A script as it was played.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The script's name.
+    pub name: String,
+    /// The trace that it had to give.
+    pub expected: String,
+    /// The trace that it gave.
+    pub trace: String,
+}
+
+impl Replay {
+    /// The first step whose decision is not the expected one, and both decisions; `None` where all
+    /// are the same, byte for byte.
+    #[must_use]
+    pub fn difference(&self) -> Option<String> {
+        if self.trace == self.expected {
+            return None;
+        }
+        // The first line is the name, so that the number of a line is that of its step.
+        let (mut expected, mut decided) = (self.expected.lines(), self.trace.lines());
+        let mut step = 0;
+        loop {
+            let (expected, decided) = (expected.next(), decided.next());
+            if expected != decided || expected.is_none() {
+                let [expected, decided] = [expected, decided].map(|line| line.unwrap_or("nothing"));
+                return Some(format!("step {step}\n  expected  {expected}\n  decided   {decided}"));
+            }
+            step += 1;
+        }
     }
 }
 

@@ -1,37 +1,15 @@
 //! The vectors, replayed on core, on paused tokio through resil-std and on embassy's mock driver
 //! through resil-embassy. The traces are the scripts' own, byte for byte.
 
-mod adaptive;
 mod beside;
-mod breaker_windows;
-mod budget;
-mod bulkhead;
-mod call;
-mod chaos;
-mod deadline;
-mod direct;
-mod ejection;
-mod event;
 mod gate;
-mod health_groups;
-mod heartbeat;
-mod hedge;
-mod limits;
 mod mock;
 mod paused;
 mod random;
-mod snapshot;
-mod throttle;
-mod ticks;
-mod watchdog;
 
-use resil_core::{Instant, ManualClock};
 use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, NoPolicy, RetrySettings};
-use resil_tests::vectors::{Script, load};
+use resil_tests::vectors::{Script, direct, load};
 use serde::de::DeserializeOwned;
-
-/// Where scripts begin: two days after the epoch, so that there is time to step back to.
-const ORIGIN: Instant = Instant::from_nanos(2 * 86_400 * 1_000_000_000);
 
 /// What plays scripts, and which ones it can.
 struct Player<P> {
@@ -110,11 +88,6 @@ const LIMITERS: [Player<LimitPolicy>; 3] =
     [Player::direct(direct::limiter), Player::paused(paused::limiter), Player::mock(mock::limiter)];
 
 #[test]
-fn backoff() {
-    beside::conform::<direct::Delays>("backoff");
-}
-
-#[test]
 fn retry() {
     // The embassy adapter retries plain operations, not guarded ones.
     let unguarded = |script: &Script<RetrySettings>| {
@@ -132,12 +105,5 @@ fn retry() {
 
 #[test]
 fn health() {
-    conform::<NoPolicy>(
-        "health",
-        &[
-            Player::direct(beside::play::<ManualClock, direct::Health>),
-            Player::paused(paused::health),
-            Player::mock(beside::play::<mock::Driver, direct::Health>),
-        ],
-    );
+    conform::<NoPolicy>("health", &[Player::paused(paused::health)]);
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use resil_core::Instant;
 use resil_core::health::{Beat, Heartbeat, HeartbeatConfig, HeartbeatStatus, Phi};
 use resil_tests::oracle::heartbeat::{Estimate, History, phi, silence_at};
-use serde::Deserialize;
+use resil_tests::vectors::direct::phi::{agrees, heard_once, rows};
 
 const MILLI: u64 = 1_000_000;
 
@@ -17,41 +17,13 @@ fn float(nanos: u64) -> f64 {
     nanos as f64
 }
 
-/// A row of the grid: interval, deviation, pause and silence in milliseconds, and φ.
-#[derive(Deserialize)]
-struct Grid {
-    rows: Vec<(u64, u64, u64, u64, f64)>,
-}
-
-/// A peer that was heard once, at the epoch, whose deviation is the least that is believed.
-fn heard_once(interval: u64, deviation: u64, pause: u64, threshold: Phi) -> Heartbeat {
-    let config = HeartbeatConfig::builder()
-        .interval(Duration::from_nanos(interval))
-        .min_std_deviation(Duration::from_nanos(deviation))
-        .acceptable_pause(Duration::from_nanos(pause))
-        .threshold(threshold)
-        .build()
-        .unwrap();
-    assert!(deviation >= interval / 4, "or the first estimate is another one");
-    let mut peer = Heartbeat::new(config);
-    assert_eq!(peer.record(Instant::EPOCH), Beat::First);
-    peer
-}
-
-/// The law of the module: less than 1/16 + 1/1000 below, no more than 1/1000 above.
-fn agrees(ours: Phi, reference: f64) -> bool {
-    let ours = f64::from(ours.sixteenths()) / 16.0;
-    let above = ours - reference.min(16.0);
-    -(1.0 / 16.0 + 0.001) < above && above <= 0.001
-}
-
 #[test]
 fn phi_agrees_with_pekkos_over_the_committed_grid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/phi.toml");
     let text = std::fs::read_to_string(path).unwrap();
-    let grid: Grid = toml::from_str(&text).unwrap();
-    assert!(grid.rows.len() >= 500, "{}", grid.rows.len());
-    for (interval, deviation, pause, silence, expected) in grid.rows {
+    let rows = rows(&text).unwrap();
+    assert!(rows.len() >= 500, "{}", rows.len());
+    for (interval, deviation, pause, silence, expected) in rows {
         let [interval, deviation, pause, silence] =
             [interval, deviation, pause, silence].map(|millis| millis * MILLI);
         let reference = phi(float(silence), float(interval + pause), float(deviation));

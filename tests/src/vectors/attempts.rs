@@ -1,6 +1,10 @@
 //! A retry's script: what each attempt does, and the trace of when each one started.
 
 use super::{Script, Step, Trace, millis};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::slice;
 use core::time::Duration;
 use resil_core::error::Cause;

@@ -1,6 +1,9 @@
 //! What the words of a vector file mean to a machine, whatever drives it.
 
 use super::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 use resil_core::circuit_breaker::{Recorded, State};
 use resil_core::health::{CheckStatus, HealthStatus, Probe};
@@ -16,6 +19,26 @@ pub fn refused(rejected: Rejected, start: Instant) -> String {
         RetryAt::Unknown => format!("refused {code}"),
         RetryAt::Never => format!("refused {code} for ever"),
     }
+}
+
+/// How a call ended.
+///
+/// # Panics
+///
+/// If no call ends like that.
+#[must_use]
+pub fn outcome(word: &str) -> Outcome {
+    Outcome::Failure(match word {
+        "success" => return Outcome::Success,
+        "ignored" => return Outcome::Ignored,
+        "abandoned" => return Outcome::Abandoned,
+        "transient" => FailureClass::Transient,
+        "throttled" => FailureClass::Throttled,
+        "timeout" => FailureClass::Timeout,
+        "local" => FailureClass::Local,
+        "fatal" => FailureClass::Fatal,
+        _ => panic!("no call ends with {word}"),
+    })
 }
 
 /// A breaker, driven directly or by an adapter.

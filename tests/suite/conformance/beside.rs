@@ -1,80 +1,23 @@
-//! Core's machines beside each of three clocks: a number, tokio's paused time as resil-std reads it,
-//! and embassy's mock driver as resil-embassy reads it.
-//!
-//! For machines that have no adapter of their own: what an adapter would add is the clock.
+//! The machines beside each of three clocks: a number, tokio's paused time as resil-std reads it, and
+//! embassy's mock driver as resil-embassy reads it.
 
-use super::{ORIGIN, mock, paused};
-use resil_core::{Clock, Instant, ManualClock};
-use resil_tests::vectors::{Engine, Script, load, replay};
-use serde::de::DeserializeOwned;
+use super::{mock, paused};
+use resil_core::ManualClock;
+use resil_tests::vectors::beside::{Subject, Timeline, play};
+use resil_tests::vectors::direct::{Visitor, subject};
+use resil_tests::vectors::{Script, load};
 
-/// A machine that scripts are played to.
-pub(super) trait Subject: Sized {
-    /// Its settings as a vector file spells them.
-    type Policy: DeserializeOwned;
+struct EveryClock<'f>(&'f str);
 
-    /// A new one, at `now`.
-    fn new(policy: &Self::Policy, now: Instant) -> Self;
+impl Visitor for EveryClock<'_> {
+    type Output = ();
 
-    /// Lets one event happen at `now` and says what was decided; instants count from `start`.
-    fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String;
-}
-
-/// A clock that scripts can set.
-pub(super) trait Timeline {
-    const NAME: &'static str;
-    const CAN_STEP_BACK: bool;
-    /// The shortest time that it tells apart, in nanoseconds.
-    const RESOLUTION: u64;
-
-    /// One that shows [`ORIGIN`].
-    fn begin() -> Self;
-    fn now(&self) -> Instant;
-    fn move_to(&mut self, instant: Instant);
-}
-
-impl Timeline for ManualClock {
-    const NAME: &'static str = "core";
-    const CAN_STEP_BACK: bool = true;
-    const RESOLUTION: u64 = 1;
-
-    fn begin() -> Self {
-        Self::new(ORIGIN)
+    fn visit<S: Subject>(self) {
+        let scripts = load(self.0);
+        check::<ManualClock, S>(self.0, &scripts);
+        check::<paused::Runtime, S>(self.0, &scripts);
+        check::<mock::Driver, S>(self.0, &scripts);
     }
-
-    fn now(&self) -> Instant {
-        Clock::now(self)
-    }
-
-    fn move_to(&mut self, instant: Instant) {
-        self.set(instant);
-    }
-}
-
-struct Beside<T, S> {
-    timeline: T,
-    subject: S,
-}
-
-impl<T: Timeline, S: Subject> Engine for Beside<T, S> {
-    fn now(&self) -> Instant {
-        self.timeline.now()
-    }
-
-    fn move_to(&mut self, instant: Instant) {
-        self.timeline.move_to(instant);
-    }
-
-    fn apply(&mut self, event: &[&str], start: Instant) -> String {
-        self.subject.apply(event, self.timeline.now(), start)
-    }
-}
-
-/// Plays a script on one clock.
-pub(super) fn play<T: Timeline, S: Subject>(script: &Script<S::Policy>) -> String {
-    let timeline = T::begin();
-    let subject = S::new(&script.policy, timeline.now());
-    replay(script, &mut Beside { timeline, subject })
 }
 
 fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
@@ -95,9 +38,121 @@ fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
 }
 
 /// Plays `vectors/<file>.toml` on every clock.
-pub(super) fn conform<S: Subject>(file: &str) {
-    let scripts = load(file);
-    check::<ManualClock, S>(file, &scripts);
-    check::<paused::Runtime, S>(file, &scripts);
-    check::<mock::Driver, S>(file, &scripts);
+fn conform(file: &str) {
+    subject(file, EveryClock(file)).unwrap_or_else(|| panic!("nobody plays {file}.toml"));
+}
+
+#[test]
+fn adaptive() {
+    conform("adaptive");
+}
+
+#[test]
+fn all_of() {
+    conform("all_of");
+}
+
+#[test]
+fn backoff() {
+    conform("backoff");
+}
+
+#[test]
+fn breaker_windows() {
+    conform("breaker_windows");
+}
+
+#[test]
+fn budget() {
+    conform("budget");
+}
+
+#[test]
+fn bulkhead() {
+    conform("bulkhead");
+}
+
+#[test]
+fn call() {
+    conform("call");
+}
+
+#[test]
+fn chaos() {
+    conform("chaos");
+}
+
+#[test]
+fn classes() {
+    conform("classes");
+}
+
+#[test]
+fn deadline() {
+    conform("deadline");
+}
+
+#[test]
+fn ejection() {
+    conform("ejection");
+}
+
+#[test]
+fn event() {
+    conform("event");
+}
+
+#[test]
+fn health() {
+    conform("health");
+}
+
+#[test]
+fn health_groups() {
+    conform("health_groups");
+}
+
+#[test]
+fn heartbeat() {
+    conform("heartbeat");
+}
+
+#[test]
+fn hedge() {
+    conform("hedge");
+}
+
+#[test]
+fn quota_change() {
+    conform("quota_change");
+}
+
+#[test]
+fn reserve() {
+    conform("reserve");
+}
+
+#[test]
+fn snapshot() {
+    conform("snapshot");
+}
+
+#[test]
+fn throttle() {
+    conform("throttle");
+}
+
+#[test]
+fn ticks() {
+    conform("ticks");
+}
+
+#[test]
+fn warm_up() {
+    conform("warm_up");
+}
+
+#[test]
+fn watchdog() {
+    conform("watchdog");
 }

@@ -1,8 +1,8 @@
 //! The gate itself: what is wrong in a vector file does not pass.
 
-use super::{Player, direct};
+use super::Player;
 use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, RetrySettings};
-use resil_tests::vectors::{Script, load, parse};
+use resil_tests::vectors::{Replay, Script, direct, load, parse};
 use serde::de::DeserializeOwned;
 
 /// Changes each expectation of a file in turn; none of them passes.
@@ -81,22 +81,56 @@ fn a_file_that_is_missing_fails() {
 
 /// A file that nobody plays proves nothing.
 #[test]
-fn every_vector_file_is_played() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/conformance");
-    let folder = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let sources = folder.chain([format!("{root}.rs").into()]);
-    let players: String = sources.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+fn core_plays_every_vector_file() {
     let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
     let mut files = 0;
     for entry in std::fs::read_dir(vectors).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let name = path.file_stem().unwrap().to_str().unwrap();
-            // The table of phi is no script; the heartbeat's own tests read it.
-            let is_played = name == "phi" || players.contains(&format!("\"{name}\""));
-            assert!(is_played, "nobody plays {name}.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            let replays = direct::play(name, &text).unwrap_or_else(|error| panic!("{error}"));
+            let difference = replays.iter().find_map(Replay::difference);
+            assert!(!replays.is_empty() && difference.is_none(), "{name}: {difference:?}");
             files += 1;
         }
     }
     assert!(files > 20, "{files} files");
+    assert_eq!(direct::play("none", "").unwrap_err(), "nobody plays none.toml");
+}
+
+/// Every file is played on the adapters' clocks too; phi's grid has no times but the silences.
+#[test]
+fn the_suite_plays_every_vector_file() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/conformance");
+    let sources = [format!("{root}.rs"), format!("{root}/beside.rs")];
+    let players = sources.map(|path| std::fs::read_to_string(path).unwrap()).concat();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/vectors")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let is_played = name == "phi" || players.contains(&format!("\"{name}\""));
+            assert!(is_played, "nobody plays {name}.toml");
+        }
+    }
+}
+
+#[test]
+fn a_difference_names_the_step_and_both_decisions() {
+    let replay = |expected: &str, trace: &str| Replay {
+        name: "a".to_owned(),
+        expected: expected.to_owned(),
+        trace: trace.to_owned(),
+    };
+    assert_eq!(replay("a\n0  look  CLOSED\n", "a\n0  look  CLOSED\n").difference(), None);
+    let other = replay(
+        "a\n0  ask p  admitted\n1  look  OPEN\n",
+        "a\n0  ask p  admitted\n1  look  CLOSED\n",
+    );
+    assert_eq!(
+        other.difference().unwrap(),
+        "step 2\n  expected  1  look  OPEN\n  decided   1  look  CLOSED"
+    );
+    let short = replay("a\n0  look  CLOSED\n", "a\n").difference().unwrap();
+    assert!(short.starts_with("step 1") && short.ends_with("decided   nothing"), "{short}");
 }

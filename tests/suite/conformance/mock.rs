@@ -1,7 +1,5 @@
 //! resil-embassy, on embassy-time's mock driver at 1 MHz.
 
-use super::ORIGIN;
-use super::beside::Timeline;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::pin;
@@ -18,8 +16,9 @@ use resil_embassy::clock::EmbassyClock;
 use resil_embassy::rate_limit::RateLimiter;
 use resil_embassy::retry::retry_with_policy;
 use resil_tests::vectors::attempts::{Attempts, Failure};
+use resil_tests::vectors::beside::Timeline;
 use resil_tests::vectors::policies::{BreakerPolicy, LimitKind, LimitPolicy, RetrySettings};
-use resil_tests::vectors::{Engine, Script, machines, replay};
+use resil_tests::vectors::{Engine, ORIGIN, Script, machines, replay};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,7 +1,5 @@
 //! resil-std, on tokio's paused time.
 
-use super::ORIGIN;
-use super::beside::Timeline;
 use core::cell::RefCell;
 use core::time::Duration;
 use resil_core::circuit_breaker::{Recorded, State};
@@ -15,10 +13,11 @@ use resil_std::health::{Check, HealthChecker};
 use resil_std::rate_limit::RateLimiter;
 use resil_std::retry::Retry;
 use resil_tests::vectors::attempts::Attempts;
+use resil_tests::vectors::beside::Timeline;
 use resil_tests::vectors::policies::{
     BreakerPolicy, LimitKind, LimitPolicy, NoPolicy, RetrySettings,
 };
-use resil_tests::vectors::{Engine, Script, machines, replay};
+use resil_tests::vectors::{Engine, ORIGIN, Script, machines, replay};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Builder;

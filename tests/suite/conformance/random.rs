@@ -1,10 +1,10 @@
 //! Scripts that nobody wrote: whatever the three engines are told, they decide alike.
 
-use super::{direct, mock, paused};
+use super::{mock, paused};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use resil_tests::vectors::policies::{BreakerPolicy, LimitKind, LimitPolicy};
-use resil_tests::vectors::{Script, Step, Unit};
+use resil_tests::vectors::{Script, Step, Unit, direct};
 use std::collections::VecDeque;
 
 /// Steps from `choices`: how long to wait, and what then. Permits are called by their number; what

@@ -1,16 +1,19 @@
 //! Faults, wrong clocks and partitions, on three clocks.
 
-use super::beside::{self, Subject};
+use crate::vectors::beside::Subject;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::chaos::{Chaos, ChaosPolicy, Fault, Partition, Skew, Stream};
-use resil_tests::vectors::millis;
 use serde::Deserialize;
 
 /// Rates in millionths, times in milliseconds; what is not given does not happen.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Settings {
+pub(super) struct Settings {
     seed: u64,
     errors: u32,
     delays: (u32, u64, u64),
@@ -55,7 +58,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-struct Disturbed {
+pub(super) struct Disturbed {
     chaos: Chaos,
     stream: Stream,
     skew: Skew,
@@ -149,9 +152,4 @@ fn letter(fault: Fault) -> char {
         Fault::ClockStep { .. } => 'c',
         other => panic!("no letter for {other:?}"),
     }
-}
-
-#[test]
-fn conforms() {
-    beside::conform::<Disturbed>("chaos");
 }

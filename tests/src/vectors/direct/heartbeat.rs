@@ -1,15 +1,18 @@
 //! Suspicion by silence.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::health::{Beat, Heartbeat, HeartbeatConfig, Phi};
 use resil_core::snapshot::Persist;
 use serde::Deserialize;
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Settings {
+pub struct Settings {
     interval: Option<u64>,
     acceptable_pause: Option<u64>,
     min_std_deviation: Option<u64>,
@@ -99,9 +102,4 @@ impl Subject for Heartbeat {
         }
         .to_owned()
     }
-}
-
-#[test]
-fn heartbeat() {
-    conform::<Heartbeat>("heartbeat");
 }

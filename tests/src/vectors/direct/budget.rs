@@ -1,6 +1,12 @@
 //! Budgets.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use crate::vectors::machines::refused;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 use resil_core::call::{Budget, Extra};
 use resil_core::outcome::FailureClass;
@@ -8,20 +14,12 @@ use resil_core::retry::budget::{
     BudgetCharge, BudgetPolicy, RatioBudget, RetryBudget, TokenBudget,
 };
 use resil_core::{Instant, Outcome, Ratio};
-use resil_tests::vectors::machines::refused;
-use resil_tests::vectors::millis;
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-#[test]
-fn vectors() {
-    conform::<Either>("budget");
-}
 
 /// The settings, named as the builders' methods.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
-enum Policy {
+pub(super) enum Policy {
     Tokens {
         capacity: Option<u32>,
         floor: Option<(u16, u16)>,
@@ -38,12 +36,12 @@ enum Policy {
     },
 }
 
-enum Either {
+pub(super) enum Either {
     Tokens(Kept<TokenBudget>),
     Ratio(Kept<RatioBudget>),
 }
 
-struct Kept<P: BudgetPolicy> {
+pub(super) struct Kept<P: BudgetPolicy> {
     budget: RetryBudget<P>,
     charges: BTreeMap<String, BudgetCharge<P::Charge>>,
     left: fn(&RetryBudget<P>, Instant) -> String,

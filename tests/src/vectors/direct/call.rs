@@ -1,6 +1,12 @@
 //! The composed call: retry, budget, hedge, breaker, limit and timeouts around one peer.
 
-use super::beside::{Subject, conform};
+use super::no_entropy;
+use crate::vectors::beside::Subject;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::backoff::Jitter;
@@ -14,18 +20,12 @@ use resil_core::outcome::{Classification, FailureClass, RetryHint};
 use resil_core::rate_limit::{BucketCharge, Limit, RateLimitConfig, TokenBucket};
 use resil_core::retry::RetryPolicy;
 use resil_core::retry::budget::{RetryBudget, TokenBudget};
-use resil_tests::vectors::millis;
 use serde::Deserialize;
-
-#[test]
-fn vectors() {
-    conform::<Peer>("call");
-}
 
 /// The settings; what is not given is the default of its layer, and there is no jitter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Policy {
+pub(super) struct Policy {
     max_attempts: Option<u32>,
     deadline: Option<u64>,
     max_refusal_waits: Option<u32>,
@@ -85,7 +85,7 @@ impl Policy {
 type Paid = <RetryBudget as Budget>::Charge;
 
 /// A peer, the calls to it one after the other, and what they share.
-struct Peer {
+pub(super) struct Peer {
     policy: PeerPolicy,
     state: PeerState,
     budget: RetryBudget,
@@ -225,8 +225,4 @@ fn result(end: &str, hint: Option<&str>) -> Result<(), Classification> {
         Some(after) => RetryHint::After(Duration::from_millis(after.parse().unwrap())),
     };
     Err(Classification::Failure(class, hint))
-}
-
-fn no_entropy() -> u32 {
-    panic!("drew entropy")
 }

@@ -1,6 +1,9 @@
 //! Whose fault it is, when several peers fail.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 use resil_core::circuit_breaker::ejection::{Blame, Ejection, EjectionConfig, Spared};
 use resil_core::outcome::FailureClass;
@@ -10,7 +13,7 @@ use serde::Deserialize;
 /// The rule's settings.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Settings {
+pub struct Settings {
     max_ejected: Option<(u16, u16)>,
     panic_threshold: Option<(u16, u16)>,
     min_peers: Option<u16>,
@@ -79,9 +82,4 @@ const fn whose(blame: Blame) -> &'static str {
         Blame::Peer => "theirs",
         Blame::Me => "mine",
     }
-}
-
-#[test]
-fn ejection() {
-    conform::<Ejection>("ejection");
 }

@@ -1,22 +1,20 @@
 //! Hedging.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 use resil_core::hedge::{Hedge, HedgeDecision, HedgePolicy};
 use resil_core::outcome::{FailureClass, RetryHint};
 use resil_core::{Instant, Ratio};
-use resil_tests::vectors::millis;
 use serde::Deserialize;
-
-#[test]
-fn vectors() {
-    conform::<Hedge>("hedge");
-}
 
 /// The settings, named as the builder's methods.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Policy {
+pub struct Policy {
     fixed_delay: Option<u64>,
     fallback_delay: Option<u64>,
     quantile: Option<(u16, u16)>,

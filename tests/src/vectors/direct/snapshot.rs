@@ -1,6 +1,10 @@
 //! What outlives a reboot, byte for byte, on three clocks.
 
-use super::beside::{self, Subject};
+use crate::vectors::beside::Subject;
+use crate::vectors::millis;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
 use resil_core::backoff::Jitter;
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState};
@@ -8,19 +12,18 @@ use resil_core::outcome::FailureClass;
 use resil_core::retry::{Next, Retry, RetryPolicy, Suspended};
 use resil_core::snapshot::Persist;
 use resil_core::{Instant, Outcome, valid};
-use resil_tests::vectors::millis;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {}
+pub(super) struct Settings {}
 
 const BREAKER: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
 const JOIN: RetryPolicy =
     valid!(RetryPolicy::builder().max_attempts(1_000).jitter(Jitter::None).build());
 
 /// A breaker and a reconnect loop, by their defaults but for 1,000 attempts and no jitter.
-struct Node {
+pub(super) struct Node {
     breaker: CircuitBreakerState,
     join: Suspended,
 }
@@ -100,9 +103,4 @@ fn saved<P: Persist>(policy: &P, state: &P::State, now: Instant) -> String {
 fn bytes(hex: &str) -> Vec<u8> {
     let byte = |place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
     (0..hex.len()).step_by(2).map(byte).collect()
-}
-
-#[test]
-fn conforms() {
-    beside::conform::<Node>("snapshot");
 }

@@ -1,12 +1,15 @@
 //! Adaptive throttling.
 
-use super::beside::{Subject, conform};
-use super::bulkhead::outcome;
+use crate::vectors::beside::Subject;
+use crate::vectors::machines::{outcome, refused};
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 use resil_core::throttle::{AdaptiveThrottle, Permit, Recorded, Throttler};
 use resil_core::{Instant, Ratio};
-use resil_tests::vectors::machines::refused;
-use resil_tests::vectors::millis;
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -32,7 +35,7 @@ impl Policy {
     }
 }
 
-struct Beside {
+pub(super) struct Beside {
     throttle: Throttler,
     held: Vec<Permit>,
 }
@@ -95,9 +98,4 @@ impl Subject for Beside {
             _ => panic!("a throttle knows no event {event:?}"),
         }
     }
-}
-
-#[test]
-fn throttle() {
-    conform::<Beside>("throttle");
 }

@@ -1,6 +1,12 @@
 //! Reservations, agreement, changes of quota, warming up and classes, beside every clock.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use crate::vectors::machines::refused;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use resil_core::rate_limit::{
@@ -9,15 +15,12 @@ use resil_core::rate_limit::{
     WarmUpCharge, WhenFull,
 };
 use resil_core::{Instant, Rejected};
-use resil_tests::vectors::machines::refused;
-use resil_tests::vectors::millis;
 use serde::Deserialize;
-use std::collections::HashMap;
 
 /// A quota, all of it given.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rate {
+pub(super) struct Rate {
     max_requests: u32,
     time_window: u64,
     burst_size: u32,
@@ -50,10 +53,10 @@ fn decided<T>(decision: Result<T, Rejected>, start: Instant) -> String {
 }
 
 /// A bucket that lends and owes, and what it has lent.
-struct Owing {
+pub(super) struct Owing {
     limit: Either,
     state: BucketState,
-    held: HashMap<String, Reservation<BucketCharge>>,
+    held: BTreeMap<String, Reservation<BucketCharge>>,
 }
 
 enum Either {
@@ -63,7 +66,7 @@ enum Either {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OwingPolicy {
+pub(super) struct OwingPolicy {
     #[serde(default)]
     strict: bool,
     quota: Rate,
@@ -73,7 +76,7 @@ impl Owing {
     fn play<L>(
         limit: &L,
         state: &mut BucketState,
-        held: &mut HashMap<String, Reservation<BucketCharge>>,
+        held: &mut BTreeMap<String, Reservation<BucketCharge>>,
         event: &[&str],
         now: Instant,
         start: Instant,
@@ -120,7 +123,7 @@ impl Subject for Owing {
         } else {
             Either::Token(policy.quota.bucket())
         };
-        Self { limit, state: BucketState::FRESH, held: HashMap::new() }
+        Self { limit, state: BucketState::FRESH, held: BTreeMap::new() }
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
@@ -132,19 +135,14 @@ impl Subject for Owing {
     }
 }
 
-#[test]
-fn reserve() {
-    conform::<Owing>("reserve");
-}
-
 type Both = Limiter<AllOf<PerRequest<TokenBucket>, TokenBucket>>;
 
 /// A limit on requests and one on bytes.
-struct Agreeing(Both);
+pub(super) struct Agreeing(Both);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AgreeingPolicy {
+pub(super) struct AgreeingPolicy {
     requests: Rate,
     bytes: Rate,
 }
@@ -173,13 +171,8 @@ impl Subject for Agreeing {
     }
 }
 
-#[test]
-fn all_of() {
-    conform::<Agreeing>("all_of");
-}
-
 /// A bucket whose quota changes.
-struct Changing(Limiter<TokenBucket>);
+pub(super) struct Changing(Limiter<TokenBucket>);
 
 impl Subject for Changing {
     type Policy = Rate;
@@ -211,20 +204,15 @@ impl Subject for Changing {
     }
 }
 
-#[test]
-fn quota_change() {
-    conform::<Changing>("quota_change");
-}
-
 /// A limit that warms up.
-struct Warming {
+pub(super) struct Warming {
     limiter: Limiter<WarmUp>,
-    held: HashMap<String, resil_core::rate_limit::Charge<WarmUpCharge>>,
+    held: BTreeMap<String, resil_core::rate_limit::Charge<WarmUpCharge>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WarmingPolicy {
+pub(super) struct WarmingPolicy {
     quota: Rate,
     warm_up: u64,
     cold_factor: u32,
@@ -237,7 +225,7 @@ impl Subject for Warming {
         let warm_up = Duration::from_millis(policy.warm_up);
         let limit = WarmUp::with_cold_factor(policy.quota.config(), warm_up, policy.cold_factor);
         let limiter = Limiter::new(limit.expect("the settings of vectors hold"));
-        Self { limiter, held: HashMap::new() }
+        Self { limiter, held: BTreeMap::new() }
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
@@ -255,11 +243,6 @@ impl Subject for Warming {
             _ => panic!("a limit that warms up knows no event {event:?}"),
         }
     }
-}
-
-#[test]
-fn warm_up() {
-    conform::<Warming>("warm_up");
 }
 
 /// All ids meet in one set of eight slots.
@@ -294,11 +277,11 @@ type Peers = RateLimiter<
 >;
 
 /// A table of eight peers in three classes.
-struct Classes(Peers);
+pub(super) struct Classes(Peers);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClassesPolicy {
+pub(super) struct ClassesPolicy {
     classes: [Rate; 3],
     #[serde(default)]
     refuse_when_full: bool,
@@ -337,9 +320,4 @@ impl Subject for Classes {
             _ => panic!("a table with classes knows no event {event:?}"),
         }
     }
-}
-
-#[test]
-fn classes() {
-    conform::<Classes>("classes");
 }

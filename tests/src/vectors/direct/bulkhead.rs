@@ -1,13 +1,15 @@
 //! Bulkheads.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use crate::vectors::machines::{outcome, refused};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use resil_core::Instant;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, Permit, Recorded};
 use resil_core::call::Priority;
-use resil_core::outcome::FailureClass;
-use resil_core::{Instant, Outcome};
-use resil_tests::vectors::machines::refused;
 use serde::Deserialize;
-use std::collections::HashMap;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,21 +30,6 @@ impl Policy {
     }
 }
 
-/// How a call ended, in the words of the vector files.
-pub(super) fn outcome(word: &str) -> Outcome {
-    Outcome::Failure(match word {
-        "success" => return Outcome::Success,
-        "ignored" => return Outcome::Ignored,
-        "abandoned" => return Outcome::Abandoned,
-        "transient" => FailureClass::Transient,
-        "throttled" => FailureClass::Throttled,
-        "timeout" => FailureClass::Timeout,
-        "local" => FailureClass::Local,
-        "fatal" => FailureClass::Fatal,
-        _ => panic!("no call ends with {word}"),
-    })
-}
-
 fn priority(word: &str) -> Priority {
     match word {
         "low" => Priority::Low,
@@ -52,16 +39,16 @@ fn priority(word: &str) -> Priority {
     }
 }
 
-struct Beside {
+pub(super) struct Beside {
     bulkhead: Bulkhead,
-    held: HashMap<String, Permit>,
+    held: BTreeMap<String, Permit>,
 }
 
 impl Subject for Beside {
     type Policy = Policy;
 
     fn new(policy: &Policy, _: Instant) -> Self {
-        Self { bulkhead: Bulkhead::new(policy.build()), held: HashMap::new() }
+        Self { bulkhead: Bulkhead::new(policy.build()), held: BTreeMap::new() }
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
@@ -96,9 +83,4 @@ impl Subject for Beside {
             _ => panic!("a bulkhead knows no event {event:?}"),
         }
     }
-}
-
-#[test]
-fn bulkhead() {
-    conform::<Beside>("bulkhead");
 }

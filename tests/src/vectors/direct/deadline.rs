@@ -1,27 +1,26 @@
 //! Deadlines, and what of them goes over the wire.
 
-use super::beside::{Subject, conform};
+use crate::vectors::beside::Subject;
+use crate::vectors::millis;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::deadline::{CallContext, Deadline, WireContext};
-use resil_tests::vectors::millis;
 use serde::Deserialize;
-
-#[test]
-fn vectors() {
-    conform::<Node>("deadline");
-}
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Policy {
+pub(super) struct Policy {
     /// How long a call may take.
     timeout: Option<u64>,
     /// How long a peer's may.
     longest: Option<u64>,
 }
 
-struct Node {
+pub(super) struct Node {
     context: CallContext,
     longest: Duration,
 }
