@@ -1,0 +1,19 @@
+//! What the firmwares of this package share: the boards, and how a firmware ends.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`board`] | UARTs, time, watchdog and vectors of the board that was chosen |
+//! | [`exit`] | panics, hard faults and the end of a run as exit statuses |
+//! | `executor` | embassy's executor, asleep while there is nothing to do |
+//! | `uart` | a UART for tasks |
+#![no_std]
+
+use defmt_semihosting as _;
+
+pub mod board;
+#[cfg(feature = "node")]
+pub mod executor;
+pub mod exit;
+pub mod register;
+#[cfg(feature = "node")]
+pub mod uart;
