@@ -9,6 +9,7 @@ pub mod beside;
 pub mod direct;
 pub mod machines;
 pub mod policies;
+pub mod run;
 
 use alloc::borrow::ToOwned;
 use alloc::format;

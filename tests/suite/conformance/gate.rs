@@ -2,6 +2,7 @@
 
 use super::Player;
 use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, RetrySettings};
+use resil_tests::vectors::run::Run;
 use resil_tests::vectors::{Replay, Script, direct, load, parse};
 use serde::de::DeserializeOwned;
 
@@ -133,4 +134,26 @@ fn a_difference_names_the_step_and_both_decisions() {
     );
     let short = replay("a\n0  look  CLOSED\n", "a\n").difference().unwrap();
     assert!(short.starts_with("step 1") && short.ends_with("decided   nothing"), "{short}");
+}
+
+#[test]
+fn a_run_counts_what_is_identical_and_names_what_is_not() {
+    let script = |name: &str, decision: &str| {
+        format!(
+            "[[script]]\nname = '{name}'\npolicy = {{}}\nsteps = [[0, 'delay 0', '{decision}']]\n"
+        )
+    };
+    let mut run = Run::default();
+    assert!(!run.is_identical(), "nothing played");
+    let traces = run.play("some/where/backoff.toml", &script("first", "1000"));
+    assert_eq!(traces, "backoff.toml\nfirst\n0  delay 0  1000\n");
+    assert!(run.is_identical());
+    assert_eq!(run.to_string(), "1 of 1 scripts in 1 files identical");
+    run.play("backoff.toml", &(script("first", "1000") + &script("second", "2000")));
+    assert!(!run.is_identical());
+    let report = run.to_string();
+    assert!(report.starts_with("backoff.toml, second, step 1\n"), "{report}");
+    assert!(report.ends_with("\n2 of 3 scripts in 2 files identical"), "{report}");
+    run.play("backoff.toml", "script = []");
+    assert!(run.to_string().contains("backoff.toml: no script"), "{run}");
 }
