@@ -2,7 +2,9 @@
 //!
 //! `tests/metal` is the same program for a chip.
 //!
-//!     cargo run -p resil-tests --bin play tests/vectors/*.toml
+//! ```text
+//! cargo run -p resil-tests --bin play tests/vectors/*.toml
+//! ```
 
 use resil_tests::vectors::run::Run;
 use std::process::ExitCode;

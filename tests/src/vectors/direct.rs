@@ -93,7 +93,7 @@ pub trait Visitor {
 }
 
 /// Has `visitor` meet the machine that `vectors/<file>.toml` is played to beside any clock; `None`
-/// where there is no such file, or its machine keeps its own time.
+/// where there is no such file, or the adapters have a player of their own for it.
 pub fn subject<V: Visitor>(file: &str, visitor: V) -> Option<V::Output> {
     Some(match file {
         "adaptive" => visitor.visit::<adaptive::Beside>(),
