@@ -11,6 +11,8 @@
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
 //! | [`rate_limit`] | [`RateLimiter`] | a table of peers of fixed size, each with its own limit |
 //! | [`retry`] | [`retry_with_policy`] | another attempt, after waits that grow |
+//! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | an end to waiting |
+//! | [`call`] | [`Peer`], [`Peers`] | a call to a peer through every layer at once |
 //!
 //! Policies are constants and live in flash; a shared machine is a `static` whose state is a few
 //! bytes behind an [`embassy_sync::blocking_mutex::Mutex`], held for one decision, never across an
@@ -45,6 +47,7 @@
 
 pub use resil_core as core;
 
+pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
 mod log;
@@ -53,8 +56,11 @@ mod log;
 mod mock_time;
 pub mod rate_limit;
 pub mod retry;
+pub mod timeout;
 
+pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;
 pub use rate_limit::RateLimiter;
 pub use retry::retry_with_policy;
+pub use timeout::{timeout, timeout_at};
