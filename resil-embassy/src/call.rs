@@ -27,7 +27,7 @@
 //! # Cost
 //!
 //! A peer is 24 bytes with core's [`PeerPolicy`]; the future of a call is two futures of the operation
-//! and some 400 bytes.
+//! and 800 bytes at most.
 
 mod attempts;
 mod handle;

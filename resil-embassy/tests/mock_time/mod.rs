@@ -20,7 +20,7 @@ pub(crate) fn advance(by: core::time::Duration) {
 }
 
 /// Polls `future` once.
-pub(crate) fn poll_once<F: Future>(future: core::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + ?Sized>(future: core::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -35,4 +35,22 @@ pub(crate) fn run<F: Future>(future: F, step: core::time::Duration) -> F::Output
         advance(step);
     }
     panic!("still waiting after a million steps of {step:?}");
+}
+
+/// Polls `future` so many times, moving the clock by `step` after each that leaves it waiting, and
+/// drops it there: `None` unless it was done by then.
+#[allow(dead_code, reason = "not every test cancels")]
+pub(crate) fn drop_after<F: Future>(
+    polls: usize,
+    future: F,
+    step: core::time::Duration,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if let Poll::Ready(output) = poll_once(future.as_mut()) {
+            return Some(output);
+        }
+        advance(step);
+    }
+    None
 }
