@@ -3,7 +3,7 @@
 mod mock_time;
 
 use core::cell::{Cell, RefCell};
-use core::future::pending;
+use core::future::{Future, pending};
 use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::time::Duration;
@@ -359,30 +359,61 @@ fn of_two_attempts_that_hang_both_are_dropped_in_time() {
 }
 
 #[test]
-fn a_panic_in_an_operation_gives_everything_back() {
+fn a_panic_in_an_operation_gives_the_probe_slot_and_the_price_back() {
     let _turn = at_zero();
     let peer = hedged();
-    let open = |peer: &Hedged| {
+    let breaker = |peer: &Hedged| {
         peer.handle().apply(|policy, state, now| {
-            policy.peer().breaker().force_open(&mut state.peer.breaker, now);
-            policy.peer().breaker().reset(&mut state.peer.breaker, now);
-        });
+            let breaker = policy.peer().breaker();
+            (
+                breaker.state(&state.peer.breaker, now),
+                breaker.peek(&state.peer.breaker, now).is_ok(),
+            )
+        })
     };
-    open(&peer);
+    for _ in 0..10 {
+        run(peer.call(async || Err::<(), _>("refused")), STEP).unwrap_err();
+    }
+    advance(Duration::from_secs(10));
     let panics = async || {
-        sleep_until(ms(100)).await;
-        panic!("a fault in the program");
-        #[expect(unreachable_code, reason = "says what it would return")]
-        Ok::<(), &str>(())
+        sleep_until(EmbassyClock.now().saturating_add(STEP)).await;
+        if breaker(&peer) == (State::HalfOpen, false) {
+            panic!("a fault in the program, in the one probe there may be");
+        }
+        Ok::<_, &str>(())
     };
     {
         let mut call = pin!(peer.call(panics));
         assert!(poll_once(call.as_mut()).is_pending());
-        advance(Duration::from_millis(100));
+        advance(STEP);
         assert!(catch_unwind(AssertUnwindSafe(|| poll_once(call.as_mut()))).is_err());
     }
-    assert_eq!(race(&peer, 10, 0).0, "first", "the peer can be called as before");
-    assert_eq!(budget(&peer), 5_000);
+    assert_eq!(breaker(&peer), (State::HalfOpen, true));
+
+    // The same while a retry is out that was paid for.
+    let calls = Cell::new(0);
+    let panics_later = async || {
+        calls.set(calls.get() + 1);
+        if calls.get() == 1 { Err::<(), _>("busy") } else { panic!("a fault in the program") }
+    };
+    let peer = hedged();
+    let call = run_to_panic(peer.call(panics_later));
+    assert!(call, "the second attempt");
+    assert_eq!(budget(&peer), 4_000, "the attempt was made");
+    assert_eq!(race(&peer, 10, 0).0, "first", "and the peer can be called as before");
+}
+
+/// Runs `future` until it panics or is done; whether it panicked.
+fn run_to_panic<F: Future>(future: F) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..10_000 {
+        match catch_unwind(AssertUnwindSafe(|| poll_once(future.as_mut()))) {
+            Err(_) => return true,
+            Ok(poll) if poll.is_ready() => return false,
+            Ok(_) => advance(STEP),
+        }
+    }
+    false
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod mock_time;
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use mock_time::{advance, at_zero, drop_after, run};
@@ -20,6 +21,7 @@ use resil_embassy::core::retry::RetryPolicy;
 use resil_embassy::core::retry::budget::TokenBudget;
 use resil_embassy::core::{Clock, Instant, Ratio, valid};
 use resil_embassy::{CircuitBreaker, EmbassyClock, Peer, retry_with_policy, timeout, timeout_at};
+use std::panic::catch_unwind;
 
 /// Between two polls. No time of the stories below is a multiple of it, and none is shorter.
 const STEP: Duration = Duration::from_millis(30);
@@ -333,6 +335,19 @@ fn a_call_through_a_breaker_that_is_dropped_anywhere_frees_its_probe_slot() {
             assert_eq!(breaker.try_acquire().is_ok(), ends != State::Open || done.is_none());
         });
     }
+}
+
+#[test]
+fn a_panic_in_an_operation_frees_the_probe_slot_of_a_breaker() {
+    let _turn = at_zero();
+    let breaker = CircuitBreaker::<NoopRawMutex, _, _>::new("peer", BREAKER, no_entropy);
+    breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+    advance(Duration::from_secs(1));
+    let panics = async || -> Result<(), ()> { panic!("a fault in the program") };
+    let call = || run(breaker.call(panics), STEP);
+    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+    assert_eq!(breaker.state(), State::HalfOpen);
+    assert!(breaker.try_acquire().is_ok());
 }
 
 #[test]

@@ -37,13 +37,14 @@ where
     let (mut value, mut last, mut ended) = (None, None, None);
     loop {
         let has_answer = ended.is_some();
-        let step = run.step(ended.take());
+        let (step, transitions) = run.step(ended.take());
         while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
             run.log_stop(&ticket, has_answer, &step);
             if !has_answer {
                 last = None; // the last attempt is the one that timed out
             }
         }
+        run.log_transitions(transitions);
         match step {
             Step::Attempt(ticket) => {
                 run.log(EventKind::of_start(&ticket), &(ticket.number(), ticket.deadline()));
@@ -87,14 +88,10 @@ impl<'a, M: RawMutex, L: Pipeline> Run<'a, M, L> {
         Self { handle, call }
     }
 
-    /// One step under the mutex, and, with the mutex free again, what it changed about the breaker.
-    fn step(&mut self, ended: Option<Ended>) -> Step {
+    /// One step under the mutex.
+    fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
         let (call, entropy) = (&mut self.call, &mut { self.handle.entropy });
-        let (step, transitions) = self
-            .handle
-            .apply(|pipeline, state, now| pipeline.step(call, ended, state, entropy, now));
-        self.log_transitions(transitions);
-        step
+        self.handle.apply(|pipeline, state, now| pipeline.step(call, ended, state, entropy, now))
     }
 
     /// What the error of an attempt means.
