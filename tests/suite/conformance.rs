@@ -2,6 +2,7 @@
 //! through resil-embassy. The traces are the scripts' own, byte for byte.
 
 mod beside;
+mod driven;
 mod gate;
 mod mock;
 mod paused;

@@ -6,7 +6,7 @@ mod breaker;
 mod breaker_windows;
 mod budget;
 mod bulkhead;
-mod call;
+pub mod call;
 mod chaos;
 mod deadline;
 mod ejection;
