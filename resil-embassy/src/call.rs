@@ -18,6 +18,33 @@
 //!   or while something is logged. The clock is read once a step.
 //! - Nothing is allocated: both attempts lie in the future of the call.
 //!
+//! # A value when there is no answer
+//!
+//! ```
+//! # use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+//! # use resil_embassy::Peer;
+//! # use resil_embassy::core::call::{CallPolicy, PeerPolicy};
+//! # use resil_embassy::core::circuit_breaker::CircuitBreakerConfig;
+//! # use resil_embassy::core::rate_limit::{RateLimitConfig, TokenBucket};
+//! # use resil_embassy::core::retry::RetryPolicy;
+//! use resil_embassy::core::fallback::{Answer, is_unavailable, or_degraded};
+//! # let policy = PeerPolicy::new(
+//! #     CallPolicy::new(RetryPolicy::DEFAULT),
+//! #     CircuitBreakerConfig::DEFAULT,
+//! #     TokenBucket::new(RateLimitConfig::DEFAULT),
+//! # );
+//! # let gateway = Peer::<NoopRawMutex, _>::new("gateway", policy, || 4);
+//! # gateway.handle().apply(|policy, peer, now| policy.breaker().force_open(&mut peer.breaker, now));
+//! # async fn temperature() -> Result<i8, &'static str> { Ok(20) }
+//!
+//! # embassy_futures::block_on(async {
+//! let last = Some(19); // what it said last
+//! let answer = gateway.call(temperature).await; // its breaker is open
+//! let answer = or_degraded(answer, is_unavailable, |_| last).unwrap();
+//! assert!(matches!(answer, Answer::Degraded(19, _)));
+//! # });
+//! ```
+//!
 //! # When not to use it
 //!
 //! For an operation that may not run twice, unless the policy has one attempt and no hedging. For a
@@ -27,7 +54,8 @@
 //! # Cost
 //!
 //! A peer is 24 bytes with core's [`PeerPolicy`]; the future of a call is two futures of the operation
-//! and 800 bytes at most.
+//! (lend it large buffers), its output and 800 bytes at most. A step takes the state out of its cell and
+//! puts it back.
 
 mod attempts;
 mod handle;

@@ -266,3 +266,19 @@ fn a_call_tells_of_hedges_timeouts_and_of_whoever_went_away() {
     });
     assert_eq!(numbers, [101, 905]);
 }
+
+/// Every public type of this crate can be logged: a matter of the compiler's.
+#[cfg(feature = "defmt")]
+#[test]
+fn every_public_type_is_format() {
+    use resil_core::circuit_breaker::CircuitBreakerConfig as Config;
+    use resil_core::outcome::EveryError;
+    fn is_format<T: defmt::Format>() {}
+    is_format::<crate::EmbassyClock>();
+    is_format::<crate::CircuitBreaker<NoopRawMutex>>();
+    is_format::<crate::circuit_breaker::Guard<'_, NoopRawMutex, EveryError, Config>>();
+    is_format::<crate::RateLimiter<NoopRawMutex, u8, TokenBucket, 8>>();
+    is_format::<crate::Peer<NoopRawMutex, HedgedPolicy>>();
+    is_format::<crate::Peers<NoopRawMutex, 8>>();
+    is_format::<crate::call::Handle<'_, NoopRawMutex, HedgedPolicy>>();
+}

@@ -70,13 +70,18 @@ struct Radio {
     ends: HashMap<u32, Result<(), Classification>>,
 }
 
+/// A peer on embassy.
+struct OnEmbassy {
+    /// Starts a call.
+    start: Box<dyn Fn() -> Running>,
+    /// Looks at it.
+    look: Box<dyn Fn() -> String>,
+}
+
 /// Core, and beside it the driver.
 struct Driven {
     core: Peer,
-    /// Starts a call.
-    start: Box<dyn Fn() -> Running>,
-    /// Looks at the peer.
-    look: Box<dyn Fn() -> String>,
+    peer: OnEmbassy,
     radio: Rc<RefCell<Radio>>,
     call: Option<Running>,
     ending: Option<Ending>,
@@ -94,22 +99,22 @@ impl Subject for Driven {
         let peer = policy.peer();
         let peer = PeerPolicy::new(call, *peer.breaker(), peer.limit().clone());
         let (core, radio) = (Peer::new(policy, now), Rc::default());
-        let (start, look) = if policy.hedge_after.is_some() {
+        let peer = if policy.hedge_after.is_some() {
             let hedged = HedgedPolicy::new(peer, policy.budget(), policy.hedge());
             on_embassy(hedged, HedgedPolicy::peer, |state| &state.peer, &radio, now)
         } else {
             let budgeted = Budgeted { peer, budget: policy.budget() };
             on_embassy(budgeted, |policy| &policy.peer, |state| &state.0, &radio, now)
         };
-        let call = Some(start());
-        Self { core, start, look, radio, call, ending: None }
+        let call = Some((peer.start)());
+        Self { core, peer, radio, call, ending: None }
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
         let decided = self.core.apply(event, now, start);
         match event {
             ["start"] => {
-                self.call = Some((self.start)());
+                self.call = Some((self.peer.start)());
                 self.ending = None;
                 *self.radio.borrow_mut() = Radio::default();
             }
@@ -118,7 +123,7 @@ impl Subject for Driven {
                 self.poll();
                 assert_eq!(self.say(&decided), decided);
             }
-            ["look"] => assert_eq!((self.look)(), decided),
+            ["look"] => assert_eq!((self.peer.look)(), decided),
             [end, attempt, hint @ ..] if decided == "counted" => {
                 let end = result(end, hint.get(1).copied());
                 self.radio.borrow_mut().ends.insert(attempt.parse().unwrap(), end);
@@ -156,14 +161,14 @@ impl Driven {
     }
 }
 
-/// How to start calls to a peer with these layers, and to look at it.
+/// A peer with these layers.
 fn on_embassy<L>(
     policy: L,
     peer_policy: fn(&L) -> &PeerPolicy<TokenBucket, ByItself>,
     peer_state: fn(&L::State) -> &PeerState,
     radio: &Rc<RefCell<Radio>>,
     start: Instant,
-) -> (Box<dyn Fn() -> Running>, Box<dyn Fn() -> String>)
+) -> OnEmbassy
 where
     L: Pipeline<Classifier = ByItself> + 'static,
 {
@@ -192,5 +197,5 @@ where
             format!("{breaker}, {} available", policy.limit().available(&state.limit, now))
         })
     };
-    (Box::new(call), Box::new(look))
+    OnEmbassy { start: Box::new(call), look: Box::new(look) }
 }

@@ -92,6 +92,7 @@ impl Policy {
 type Paid = <RetryBudget as Budget>::Charge;
 
 /// A peer, the calls to it one after the other, and what they share.
+#[derive(Debug)]
 pub struct Peer {
     policy: PeerPolicy,
     state: PeerState,
@@ -220,7 +221,6 @@ fn layers<'a>(
 /// # Panics
 ///
 /// If no attempt ends so.
-#[must_use]
 pub fn result(end: &str, hint: Option<&str>) -> Result<(), Classification> {
     let class = match end {
         "success" => return Ok(()),
