@@ -12,6 +12,9 @@
 //! budgets) is not in it but is lent to every step as [`Gates`], so two calls to one peer can be under
 //! way, and one logic serves a plain struct, a cell in a critical section and a mutex.
 //!
+//! Whoever writes a driver keeps the state where calls share it and takes the steps of a [`Pipeline`]: what
+//! it is to log comes with them. `resil-embassy` has one.
+//!
 //! # When not to use it
 //!
 //! - For an operation that may not run twice: leave retries and hedging out, or make it idempotent.
