@@ -27,8 +27,8 @@
 //! and has the level of its severity; the number is the `event` of the same line of `resil-std`:
 //!
 //! ```text
-//! WARN  103 ATTEMPT_FAILED join: (attempt 1 of 3, "no answer", Wait(Wait { .. }))
-//! ERROR 303 BREAKER_OPENED gateway: Transition { from: Closed, to: Open }
+//! WARN  103 ATTEMPT_FAILED mesh[2]: (attempt 3 of 3, "no answer", Failure(Transient, None))
+//! ERROR 303 BREAKER_OPENED mesh[2]: Transition { from: Closed, to: Open }
 //! ```
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]

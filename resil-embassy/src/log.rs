@@ -18,28 +18,28 @@ pub(crate) trait Format {}
 impl<T: ?Sized> Format for T {}
 
 /// `kind` has happened to `who`.
-pub(crate) fn event(kind: EventKind, who: &str, what: &impl Format) {
+pub(crate) fn event(kind: EventKind, who: &(impl Format + ?Sized), what: &impl Format) {
     write(kind.severity(), kind, who, what);
 }
 
 /// `kind` would have happened to `who`, who only watches.
-pub(crate) fn detected(kind: EventKind, who: &str, what: &impl Format) {
+pub(crate) fn detected(kind: EventKind, who: &(impl Format + ?Sized), what: &impl Format) {
     write(kind.severity().only_detected(), kind, who, &(what, Detected));
 }
 
 #[cfg(feature = "defmt")]
-fn write(severity: Severity, kind: EventKind, who: &str, what: &impl Format) {
+fn write(severity: Severity, kind: EventKind, who: &(impl Format + ?Sized), what: &impl Format) {
     let number = kind.number();
     match severity {
-        Severity::Debug => defmt::debug!("{=u16} {} {=str}: {}", number, kind, who, what),
-        Severity::Info => defmt::info!("{=u16} {} {=str}: {}", number, kind, who, what),
-        Severity::Warn => defmt::warn!("{=u16} {} {=str}: {}", number, kind, who, what),
-        Severity::Error => defmt::error!("{=u16} {} {=str}: {}", number, kind, who, what),
+        Severity::Debug => defmt::debug!("{=u16} {} {}: {}", number, kind, who, what),
+        Severity::Info => defmt::info!("{=u16} {} {}: {}", number, kind, who, what),
+        Severity::Warn => defmt::warn!("{=u16} {} {}: {}", number, kind, who, what),
+        Severity::Error => defmt::error!("{=u16} {} {}: {}", number, kind, who, what),
     }
 }
 
 #[cfg(not(feature = "defmt"))]
-fn write(severity: Severity, kind: EventKind, who: &str, what: &impl Format) {
+fn write(severity: Severity, kind: EventKind, who: &(impl Format + ?Sized), what: &impl Format) {
     #[cfg(test)]
     tests::KINDS.with_borrow_mut(|kinds| kinds.push(kind));
     let _ = (severity, kind, who, what);
@@ -52,6 +52,24 @@ struct Detected;
 impl Format for Detected {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "only detected");
+    }
+}
+
+/// One of several under one name.
+#[cfg_attr(not(feature = "defmt"), allow(dead_code, reason = "nothing is written"))]
+pub(crate) struct OneOf<'a> {
+    pub(crate) name: &'a str,
+    /// Which, unless there is but one.
+    pub(crate) index: Option<usize>,
+}
+
+#[cfg(feature = "defmt")]
+impl Format for OneOf<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        match self.index {
+            Some(index) => defmt::write!(f, "{=str}[{=usize}]", self.name, index),
+            None => defmt::write!(f, "{=str}", self.name),
+        }
     }
 }
 

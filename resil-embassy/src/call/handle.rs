@@ -123,10 +123,11 @@ impl<'a, M: RawMutex, L: Pipeline> Handle<'a, M, L> {
     }
 
     pub(super) fn log(&self, kind: EventKind, what: &impl Format) {
-        match self.index {
-            Some(index) => log::event(kind, self.name, &(index, what)),
-            None => log::event(kind, self.name, what),
-        }
+        log::event(kind, &self.who(), what);
+    }
+
+    const fn who(&self) -> log::OneOf<'a> {
+        log::OneOf { name: self.name, index: self.index }
     }
 }
 
@@ -152,7 +153,6 @@ impl<M: RawMutex, L: Pipeline> Debug for Handle<'_, M, L> {
 #[cfg(feature = "defmt")]
 impl<M: RawMutex, L: Pipeline> Format for Handle<'_, M, L> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        let Self { name, index, request, deadline, .. } = self;
-        defmt::write!(f, "peer {=str} {}: {}, {}", name, index, request, deadline);
+        defmt::write!(f, "peer {}: {}, {}", self.who(), self.request, self.deadline);
     }
 }

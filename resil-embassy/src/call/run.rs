@@ -14,7 +14,7 @@ use resil_core::{Clock, Instant, ResilienceError};
 use super::attempts::{Attempts, Place};
 use super::handle::Handle;
 use crate::clock::{EmbassyClock, sleep_until};
-use crate::log::{Format, Shown};
+use crate::log::{Attempt, Format, Shown};
 
 /// Makes a call: does what core says, until core says that it is over.
 pub(super) async fn run<M, L, V, E, F, Fut>(
@@ -47,7 +47,7 @@ where
         run.log_transitions(transitions);
         match step {
             Step::Attempt(ticket) => {
-                run.log(EventKind::of_start(&ticket), &(ticket.number(), ticket.deadline()));
+                run.log(EventKind::of_start(&ticket), &(run.attempt(&ticket), ticket.deadline()));
                 let attempt = operation(&ticket, &run.call);
                 attempts.start(ticket, attempt);
             }
@@ -60,7 +60,7 @@ where
                     let result = match result {
                         Ok(answer) => {
                             value = Some(answer);
-                            run.log(EventKind::of_success(&ticket), &ticket.number());
+                            run.log(EventKind::of_success(&ticket), &run.attempt(&ticket));
                             Ok(())
                         }
                         Err(error) => Err(run.failed(&ticket, last.insert(error))),
@@ -100,9 +100,14 @@ impl<'a, M: RawMutex, L: Pipeline> Run<'a, M, L> {
         L::Classifier: Classify<E>,
     {
         let classification = self.handle.pipeline.call().retry().classifier().classify(error);
-        let what = (ticket.number(), Shown(error), classification);
+        let what = (self.attempt(ticket), Shown(error), classification);
         self.log(EventKind::AttemptFailed, &what);
         classification
+    }
+
+    fn attempt(&self, ticket: &Ticket) -> Attempt {
+        let of = self.handle.pipeline.call().retry().max_attempts();
+        Attempt { number: ticket.number(), of }
     }
 
     fn log(&self, kind: EventKind, what: &impl Format) {
@@ -126,7 +131,7 @@ impl<'a, M: RawMutex, L: Pipeline> Run<'a, M, L> {
             Step::Done(verdict) if has_answer => EventKind::of_loss(ticket, *verdict),
             _ => EventKind::AttemptTimeout,
         };
-        self.log(kind, &ticket.number());
+        self.log(kind, &self.attempt(ticket));
     }
 }
 
