@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`board`] | UARTs, time, watchdog and vectors of the board that was chosen |
 //! | [`exit`] | panics, hard faults and the end of a run as exit statuses |
+//! | [`retained`] | memory that outlives a reset |
 //! | `executor` | embassy's executor, asleep while there is nothing to do |
 //! | `uart` | a UART for tasks |
 #![no_std]
@@ -15,5 +16,6 @@ pub mod board;
 pub mod executor;
 pub mod exit;
 pub mod register;
+pub mod retained;
 #[cfg(feature = "node")]
 pub mod uart;

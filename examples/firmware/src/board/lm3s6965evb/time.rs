@@ -37,6 +37,8 @@ pub(super) fn init(mut clock: SYST) {
     clock.clear_current();
     clock.enable_interrupt();
     clock.enable_counter();
+    // It shows zero, the end of a second, until it has begun with the first one.
+    while SYST::get_current() == 0 {}
     TIMER.write(0); // GPTMCFG: 32 bits
     TIMER.offset(0x04).write(1); // GPTMTAMR: once
     TIMER.offset(0x18).write(1); // GPTMIMR: interrupt at its end
