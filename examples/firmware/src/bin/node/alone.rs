@@ -4,7 +4,7 @@
 //! fifths, and the other falls silent from a half to two thirds.
 
 use embassy_executor::Spawner;
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::select;
 use embassy_time::{Duration, Instant, Timer};
 use resil_firmware::exit;
 
@@ -30,12 +30,8 @@ pub(crate) async fn play(node: &'static Node, part: Alone, spawner: Spawner) {
     let total = core::time::Duration::from_secs(part.seconds.into());
     let mut judge = Judge::new(part.role, now(), total);
     let begun = Instant::now();
-    let at = |share: u32, of: u32| {
-        begun
-            + Duration::from_millis(1000)
-                .checked_mul(part.seconds * share / of)
-                .unwrap_or(Duration::MAX)
-    };
+    let at =
+        |share: u64, of: u64| begun + Duration::from_millis(total.as_millis() as u64 * share / of);
     match part.role {
         Role::Floods => {
             judge.listen(node, at(1, 5)).await;
@@ -55,9 +51,7 @@ pub(crate) async fn play(node: &'static Node, part: Alone, spawner: Spawner) {
         }
     }
     judge.listen(node, at(1, 1)).await;
-    match select(node.settle(), judge.listen(node, Instant::MAX)).await {
-        Either::First(()) | Either::Second(()) => {}
-    }
+    select(node.settle(), judge.listen(node, Instant::MAX)).await;
     judge.listen(node, Instant::now() + LINGER).await;
     let passed = judge.verdict(node.flood.tally());
     Timer::after_millis(50).await;

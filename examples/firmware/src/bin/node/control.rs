@@ -79,11 +79,17 @@ fn ordered_panic() -> ! {
     panic!("somebody wants to see what becomes of it");
 }
 
-/// Tells the supervisor what the node notes.
+/// Tells the supervisor what the node notes, up to the last note.
 #[embassy_executor::task]
 pub(crate) async fn report(node: &'static Node) {
+    let mut is_done = false;
     loop {
-        tell(&node.journal.next().await).await;
+        let note = node.journal.next().await;
+        // Who still serves goes on noting; nobody wants to know.
+        if !is_done {
+            tell(&note).await;
+        }
+        is_done |= note == Note::Done;
     }
 }
 

@@ -21,7 +21,6 @@ const FIRST_ID: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) sent: u32,
-    pub(crate) served: u32,
     /// Refused by an error that says when to come back.
     pub(crate) refused: u32,
     /// Refused without that.
@@ -36,7 +35,7 @@ pub(crate) struct Flood {
 
 impl Flood {
     pub(crate) const fn new() -> Self {
-        let tally = Tally { sent: 0, served: 0, refused: 0, unclear: 0 };
+        let tally = Tally { sent: 0, refused: 0, unclear: 0 };
         Self { tally: RefCell::new(tally), is_on: Cell::new(false) }
     }
 
@@ -47,7 +46,7 @@ impl Flood {
         }
         let mut tally = self.tally.borrow_mut();
         match answer {
-            Ok(()) => tally.served += 1,
+            Ok(()) => {}
             Err(refusal) if says_when(refusal) => {
                 if tally.refused == 0 {
                     defmt::info!("the flood is refused: {}", refusal);

@@ -75,9 +75,12 @@ pub(crate) async fn issue(node: &'static Node) {
     let neighbours = node.peers.len() as u32;
     let mean = 1_000_000 / settings::orderly_rate(neighbours);
     let mut at = Instant::now();
-    while !node.load.is_stopped.get() {
+    loop {
         at += Duration::from_micros(entropy::below(2 * mean).into());
         node.watchdog.alive_while(Watched::Issue, Timer::at(at)).await;
+        if node.load.is_stopped.get() {
+            break;
+        }
         let peer = node.peers[entropy::below(neighbours) as usize].id;
         let ticket = node.journal.issue(Kind::Orderly, peer).await;
         if let Err(ticket) = node.load.push(ticket) {

@@ -71,7 +71,8 @@ async fn start(spawner: Spawner) {
             exit::with(if is_named { exit::SUCCESS } else { exit::FAILURE });
         }
         Mode::Hang => {
-            let part = Alone { id: 1, peer: 2, role: mode::Role::Floods, seconds: 0 };
+            let part =
+                Alone { id: 1, peer: 2, role: mode::Role::Floods, seconds: 0, protected: true };
             let node = Node::new(&with_one_peer(part), retained, found.boot);
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);
@@ -87,5 +88,5 @@ async fn start(spawner: Spawner) {
 
 fn with_one_peer(part: Alone) -> Start {
     let neighbours = Vec::from_iter([part.peer]);
-    Start { node: part.id, neighbours, seed: part.id.into(), protected: true }
+    Start { node: part.id, neighbours, seed: part.id.into(), protected: part.protected }
 }

@@ -11,7 +11,7 @@ const LONGEST: usize = 128;
 pub(crate) enum Mode {
     /// Obey the supervisor at the control line: no argument.
     Obey,
-    /// Play the built-in schedule with another node and judge it: `alone ID PEER ROLE SECONDS`.
+    /// Play the built-in schedule with another node and judge it: `alone ID PEER ROLE SECONDS [off]`.
     Alone(Alone),
     /// `hang`: a task hangs, and the node comes back.
     Hang,
@@ -28,6 +28,8 @@ pub(crate) struct Alone {
     pub(crate) peer: NodeId,
     pub(crate) role: Role,
     pub(crate) seconds: u32,
+    /// Whether resil is on.
+    pub(crate) protected: bool,
 }
 
 /// What a node does to the other.
@@ -68,6 +70,7 @@ impl Mode {
                 peer: parse(words.next()),
                 role: parse(words.next()),
                 seconds: parse(words.next()),
+                protected: words.next() != Some("off"),
             }),
             "hang" => Self::Hang,
             "panic" => Self::Panic,

@@ -52,13 +52,18 @@ impl Watchdog {
     /// Starts with what the life before has left.
     pub(crate) fn start(record: BootRecord) -> Self {
         let boot = if record.cause().is_some() { Boot::Watchdog } else { Boot::Other };
-        let gate = Gate::start(&POLICY, record, boot, now());
+        let mut gate = Gate::start(&POLICY, record, boot, now());
+        // A task is watched from its first wait: some start later, some not at all.
+        for channel in 0..NAMES.len() as u8 {
+            let _ = gate.suspend(channel, now());
+        }
         Self { gate: RefCell::new(gate), hangs: Cell::new(None) }
     }
 
     /// Runs a future of a task, which is alive all the while if the executor polls it.
     pub(crate) async fn alive_while<F: Future>(&self, channel: Channel, future: F) -> F::Output {
         let mut future = pin!(future);
+        let _ = self.gate.borrow_mut().resume(channel as u8, now());
         loop {
             if self.hangs.get() == Some(channel) {
                 pending::<()>().await;

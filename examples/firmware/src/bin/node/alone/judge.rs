@@ -38,14 +38,6 @@ struct Ends {
     failed: u32,
 }
 
-impl Ends {
-    /// At least this many in a hundred were served.
-    fn served(self, percent: u32) -> bool {
-        let all = self.ok + self.refused + self.failed;
-        all > 0 && self.ok * 100 >= all * percent
-    }
-}
-
 /// What a node has noted so far, as far as it is judged.
 pub(super) struct Judge {
     role: Role,
@@ -59,7 +51,8 @@ pub(super) struct Judge {
     most_in_a_window: usize,
     opened: u32,
     closed: u32,
-    was_unwell: bool,
+    got_worse: u32,
+    recovered: u32,
     health: HealthStatus,
     counts: Counts,
     failures: u32,
@@ -78,8 +71,9 @@ impl Judge {
             most_in_a_window: 0,
             opened: 0,
             closed: 0,
-            was_unwell: false,
-            health: HealthStatus::Unhealthy,
+            got_worse: 0,
+            recovered: 0,
+            health: HealthStatus::Healthy,
             counts: Counts::default(),
             failures: 0,
         }
@@ -104,8 +98,13 @@ impl Judge {
                 BreakerState::HalfOpen => {}
             },
             Note::Health(seen) => {
-                self.health = seen.status;
-                self.was_unwell |= seen.status != HealthStatus::Healthy;
+                let was = core::mem::replace(&mut self.health, seen.status);
+                match (was, seen.status) {
+                    (HealthStatus::Healthy, HealthStatus::Healthy) => {}
+                    (HealthStatus::Healthy, _) => self.got_worse += 1,
+                    (_, HealthStatus::Healthy) => self.recovered += 1,
+                    _ => {}
+                }
             }
             Note::Counts(counts) => self.counts = counts,
             Note::Up { .. } | Note::Done => {}
@@ -146,61 +145,60 @@ impl Judge {
                 failed
             );
         }
-        self.check(self.issued == self.ended && self.issued > 0, "each request ended, and once");
-        defmt::info!("    {=u64} issued, {=u64} ended", self.issued, self.ended);
-        self.check(self.ends[AT_FIRST].served(80), "at first 80 % are served");
+        let (issued, ended) = (self.issued, self.ended);
+        self.check(ended == issued && issued > 0, "requests have ended, each once", ended, issued);
+        self.check_served(AT_FIRST, "served at first, at least 80 %");
         self.judge_flood(flood);
-        let limit = LIMIT.max_requests();
-        self.check(self.most_in_a_window <= limit as usize, "the peer was never above its limit");
-        defmt::info!("    {=usize} of {=u32} in a window", self.most_in_a_window, limit);
-        let (opened, closed) = (self.opened, self.closed);
-        self.check(opened > 0 && closed > 0, "the silence opened the breaker, a probe closed it");
-        defmt::info!("    opened {=u32} times, closed {=u32} times", opened, closed);
-        let is_well = self.health == HealthStatus::Healthy;
-        self.check(self.was_unwell && is_well, "health got worse, and recovered");
-        self.check(self.ends[AT_THE_END].served(80), "at the end 80 % are served again");
-        let Counts { limited, held, retries, reconnects, served, late, .. } = self.counts;
-        defmt::info!(
-            "served {=u64}, limited {=u64}; held back {=u64}, retried {=u64}, reconnected {=u64}, {=u64} answers late",
-            served,
-            limited,
-            held,
-            retries,
-            reconnects,
-            late
+        let (most, limit) = (self.most_in_a_window as u64, LIMIT.max_requests().into());
+        self.check(most <= limit, "let in of the peer in a second, at the most", most, limit);
+        let (opened, closed) = (self.opened.into(), self.closed.into());
+        self.check(
+            closed > 0,
+            "a probe has closed the breaker that the silence opened",
+            closed,
+            opened,
         );
+        let (got_worse, recovered) = (self.got_worse.into(), self.recovered.into());
+        let is_well = got_worse > 0 && self.health == HealthStatus::Healthy;
+        self.check(
+            is_well,
+            "health has recovered, each time that it got worse",
+            recovered,
+            got_worse,
+        );
+        self.check_served(AT_THE_END, "served at the end, at least 80 %");
         self.failures == 0
     }
 
     fn judge_flood(&mut self, flood: Tally) {
         match self.role {
             Role::Floods => {
-                let Tally { sent, served, refused, unclear } = flood;
-                self.check(
-                    refused * 2 > sent,
-                    "most of the flood is refused, with when to come back",
-                );
-                defmt::info!(
-                    "    of {=u32}: {=u32} refused, {=u32} served, {=u32} refused without a time",
-                    sent,
-                    refused,
-                    served,
-                    unclear
-                );
-                self.check(unclear == 0, "every refusal says when to come back");
+                let Tally { sent, refused, unclear } = flood;
+                let (refused, unclear) = (refused.into(), u64::from(unclear));
+                let is_held = refused * 2 > sent.into();
+                self.check(is_held, "refused of the flood, most of it", refused, sent.into());
+                let all = refused + unclear;
+                self.check(unclear == 0, "refusals that say when to come back", refused, all);
             }
             Role::FallsSilent => {
-                self.check(self.counts.limited > 100, "the flood is limited here");
-                self.check(self.ends[FLOOD].served(80), "80 % of my own are served meanwhile");
+                let Counts { limited, served, .. } = self.counts;
+                self.check(limited > served, "limited here, more than served", limited, served);
+                self.check_served(FLOOD, "served of my own during the flood, at least 80 %");
             }
         }
     }
 
-    fn check(&mut self, holds: bool, what: &'static str) {
+    fn check_served(&mut self, part: usize, what: &'static str) {
+        let Ends { ok, refused, failed } = self.ends[part];
+        let all = ok + refused + failed;
+        self.check(all > 0 && ok * 100 >= all * 80, what, ok.into(), all.into());
+    }
+
+    fn check(&mut self, holds: bool, what: &'static str, got: u64, of: u64) {
         if holds {
-            defmt::info!("PASS {=str}", what);
+            defmt::info!("PASS {=str}: {=u64} of {=u64}", what, got, of);
         } else {
-            defmt::error!("FAIL {=str}", what);
+            defmt::error!("FAIL {=str}: {=u64} of {=u64}", what, got, of);
             self.failures += 1;
         }
     }
