@@ -25,5 +25,5 @@ pub(crate) fn draw() -> u32 {
 
 /// A number below `bound`, each as likely as the others but for a billionth.
 pub(crate) fn below(bound: u32) -> u32 {
-    (u64::from(draw()) * u64::from(bound) >> 32) as u32
+    ((u64::from(draw()) * u64::from(bound)) >> 32) as u32
 }

@@ -117,7 +117,7 @@ pub(crate) async fn transmit(node: &'static Node) {
         match encode(&datagram, &mut frame) {
             Ok(frame) => board::LINK.write(frame).await,
             Err(error) => {
-                defmt::error!("{} is not sent: {}", datagram, defmt::Display2Format(&error))
+                defmt::error!("{} is not sent: {}", datagram, defmt::Display2Format(&error));
             }
         }
     }
