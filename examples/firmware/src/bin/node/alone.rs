@@ -4,21 +4,14 @@
 //! fifths, and the other falls silent from a half to two thirds.
 
 use embassy_executor::Spawner;
-use embassy_futures::select::select;
+use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
+use resil_firmware::alone::{Alone, FLOOD, Judge, LINGER, Role, SILENCE};
 use resil_firmware::exit;
 
 use crate::flood;
 use crate::journal::now;
-use crate::mode::{Alone, Role};
 use crate::node::Node;
-
-mod judge;
-
-use judge::Judge;
-
-/// How long a node still serves when it has stopped asking: the other may be a little behind.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Plays a node's part, judges how it went, and ends the firmware.
 #[embassy_executor::task]
@@ -27,33 +20,43 @@ pub(crate) async fn play(node: &'static Node, part: Alone, spawner: Spawner) {
     while peer.connect(node).await.is_err() {}
     node.ask(spawner);
     spawner.spawn(flood::flood(node, part.peer).expect("once"));
-    let total = core::time::Duration::from_secs(part.seconds.into());
-    let mut judge = Judge::new(part.role, now(), total);
-    let begun = Instant::now();
-    let at =
-        |share: u64, of: u64| begun + Duration::from_millis(total.as_millis() as u64 * share / of);
+    let (mut judge, begun) = (Judge::new(&part, now()), Instant::now());
+    let at = |sixtieths| begun + ticks(part.sixtieths(sixtieths));
     match part.role {
         Role::Floods => {
-            judge.listen(node, at(1, 5)).await;
+            listen(&mut judge, node, at(FLOOD.start)).await;
             defmt::info!("floods node {=u8}", part.peer);
             node.flood.switch(true);
-            judge.listen(node, at(2, 5)).await;
+            listen(&mut judge, node, at(FLOOD.end)).await;
             defmt::info!("floods no more");
             node.flood.switch(false);
         }
         Role::FallsSilent => {
-            judge.listen(node, at(1, 2)).await;
+            listen(&mut judge, node, at(SILENCE.start)).await;
             defmt::info!("falls silent");
             node.link.cut(true);
-            judge.listen(node, at(2, 3)).await;
+            listen(&mut judge, node, at(SILENCE.end)).await;
             defmt::info!("is back");
             node.link.cut(false);
         }
     }
-    judge.listen(node, at(1, 1)).await;
-    select(node.settle(), judge.listen(node, Instant::MAX)).await;
-    judge.listen(node, Instant::now() + LINGER).await;
+    listen(&mut judge, node, at(60)).await;
+    select(node.settle(), listen(&mut judge, node, Instant::MAX)).await;
+    listen(&mut judge, node, Instant::now() + ticks(LINGER)).await;
     let passed = judge.verdict(node.flood.tally());
     Timer::after_millis(50).await;
     exit::with(if passed { exit::SUCCESS } else { exit::FAILURE });
+}
+
+/// Reads the node's notes until then.
+async fn listen(judge: &mut Judge, node: &Node, until: Instant) {
+    let mut end = Timer::at(until);
+    while let Either::First(note) = select(node.journal.next(), &mut end).await {
+        judge.take(note);
+    }
+}
+
+/// The same for embassy's timers.
+fn ticks(duration: core::time::Duration) -> Duration {
+    Duration::try_from(duration).unwrap_or(Duration::MAX)
 }

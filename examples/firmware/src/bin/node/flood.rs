@@ -6,26 +6,11 @@ use mesh_protocol::message::{Message, NodeId};
 use mesh_protocol::serial::Body;
 use resil_core::error::WireError;
 use resil_core::outcome::RetryHint;
+use resil_firmware::alone::{FLOOD_IDS, FLOOD_RATE, Tally};
 
 use crate::entropy;
 use crate::link::Answer;
 use crate::node::Node;
-
-/// Requests a second.
-const RATE: u32 = 400;
-
-/// Ids of requests that are part of a flood begin here; a node asks less than that otherwise.
-const FIRST_ID: u64 = 1 << 32;
-
-/// What came of the flood.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) sent: u32,
-    /// Refused by an error that says when to come back.
-    pub(crate) refused: u32,
-    /// Refused without that.
-    pub(crate) unclear: u32,
-}
 
 /// The flood of one node.
 pub(crate) struct Flood {
@@ -41,7 +26,7 @@ impl Flood {
 
     /// Takes the answer to a request that was part of the flood; `false` for any other one.
     pub(crate) fn is_answered(&self, id: u64, answer: &Answer) -> bool {
-        if id < FIRST_ID {
+        if id < FLOOD_IDS {
             return false;
         }
         let mut tally = self.tally.borrow_mut();
@@ -77,9 +62,9 @@ fn says_when(refusal: &WireError) -> bool {
 #[embassy_executor::task]
 pub(crate) async fn flood(node: &'static Node, target: NodeId) {
     let mut at = Instant::now();
-    let mut id = FIRST_ID;
+    let mut id = FLOOD_IDS;
     loop {
-        at += Duration::from_micros(entropy::below(2 * 1_000_000 / RATE).into());
+        at += Duration::from_micros(entropy::below(2 * 1_000_000 / FLOOD_RATE).into());
         Timer::at(at).await;
         if node.flood.is_on.get() {
             node.link.send(target, Body::Message(Message::Request { id })).await;

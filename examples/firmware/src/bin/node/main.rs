@@ -10,7 +10,6 @@ mod health;
 mod journal;
 mod link;
 mod load;
-mod mode;
 mod node;
 mod peer;
 mod protection;
@@ -22,9 +21,10 @@ use control::{Orders, Start};
 use embassy_executor::Spawner;
 use embassy_time::Timer;
 use heapless::Vec;
-use mode::{Alone, Mode};
 use node::Node;
+use resil_firmware::alone::{Alone, Role};
 use resil_firmware::executor::Executor;
+use resil_firmware::mode::Mode;
 use resil_firmware::retained::Retained;
 use resil_firmware::{board, exit};
 use static_cell::StaticCell;
@@ -71,8 +71,7 @@ async fn start(spawner: Spawner) {
             exit::with(if is_named { exit::SUCCESS } else { exit::FAILURE });
         }
         Mode::Hang => {
-            let part =
-                Alone { id: 1, peer: 2, role: mode::Role::Floods, seconds: 0, protected: true };
+            let part = Alone { id: 1, peer: 2, role: Role::Floods, seconds: 0, protected: true };
             let node = Node::new(&with_one_peer(part), retained, found.boot);
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);

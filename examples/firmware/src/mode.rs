@@ -1,14 +1,15 @@
 //! What the firmware is to do, from QEMU's arguments.
 
 use core::str::FromStr;
-use mesh_protocol::message::NodeId;
+
+use crate::alone::Alone;
 
 /// Bytes of arguments.
 const LONGEST: usize = 128;
 
 /// What the firmware is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// Obey the supervisor at the control line: no argument.
     Obey,
     /// Play the built-in schedule with another node and judge it: `alone ID PEER ROLE SECONDS [off]`.
@@ -21,45 +22,14 @@ pub(crate) enum Mode {
     HardFault,
 }
 
-/// A node's part in the schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub(crate) struct Alone {
-    pub(crate) id: NodeId,
-    pub(crate) peer: NodeId,
-    pub(crate) role: Role,
-    pub(crate) seconds: u32,
-    /// Whether resil is on.
-    pub(crate) protected: bool,
-}
-
-/// What a node does to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub(crate) enum Role {
-    /// `floods`.
-    Floods,
-    /// `falls-silent`.
-    FallsSilent,
-}
-
-impl FromStr for Role {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        match word {
-            "floods" => Ok(Self::Floods),
-            "falls-silent" => Ok(Self::FallsSilent),
-            _ => Err(()),
-        }
-    }
-}
-
 impl Mode {
     /// Reads the arguments.
     ///
     /// # Panics
     ///
     /// They are none of the above.
-    pub(crate) fn read() -> Self {
+    #[must_use]
+    pub fn read() -> Self {
         let arguments = semihosting::experimental::env::args::<LONGEST>();
         let arguments = arguments.expect("the arguments are short");
         let mut words = arguments.map(|word| word.unwrap_or("?")).skip(1);

@@ -1,8 +1,6 @@
 //! Whether it went as it should, by a node's own notes.
 
 use core::time::Duration;
-use embassy_futures::select::{Either, select};
-use embassy_time::Timer;
 use heapless::Deque;
 use mesh_protocol::control::Note;
 use mesh_protocol::record::{Admitted, BreakerState, Counts, End, Ended};
@@ -10,28 +8,37 @@ use mesh_protocol::settings::LIMIT;
 use resil_core::Instant;
 use resil_core::health::HealthStatus;
 
-use crate::flood::Tally;
-use crate::mode::Role;
-use crate::node::Node;
+use super::{Alone, FLOOD, Role, SILENCE};
 
 /// Room for the admissions of a second: more than are allowed, so that too many are seen.
 const ADMITTED: usize = 128;
 
 /// The parts of the schedule, and when each ends, in sixtieths of its time.
 const PARTS: [(&str, u32); 6] = [
-    ("at first", 12),
-    ("one floods", 24),
-    ("in between", 30),
-    ("one is silent", 40),
+    ("at first", FLOOD.start),
+    ("one floods", FLOOD.end),
+    ("in between", SILENCE.start),
+    ("one is silent", SILENCE.end),
     ("it is back", 50),
     ("at the end", 60),
 ];
 const AT_FIRST: usize = 0;
-const FLOOD: usize = 1;
+const IN_THE_FLOOD: usize = 1;
 const AT_THE_END: usize = 5;
 
+/// What came of a flood.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Requests of it that were sent.
+    pub sent: u32,
+    /// Refused by an error that says when to come back.
+    pub refused: u32,
+    /// Refused without that.
+    pub unclear: u32,
+}
+
 /// What became of the requests of one part.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Ends {
     ok: u32,
     refused: u32,
@@ -39,7 +46,8 @@ struct Ends {
 }
 
 /// What a node has noted so far, as far as it is judged.
-pub(super) struct Judge {
+#[derive(Debug)]
+pub struct Judge {
     role: Role,
     begun: Instant,
     total: Duration,
@@ -59,11 +67,13 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(role: Role, begun: Instant, total: Duration) -> Self {
+    /// A node's part begins `now`.
+    #[must_use]
+    pub fn new(part: &Alone, now: Instant) -> Self {
         Self {
-            role,
-            begun,
-            total,
+            role: part.role,
+            begun: now,
+            total: part.sixtieths(60),
             issued: 0,
             ended: 0,
             ends: Default::default(),
@@ -79,15 +89,8 @@ impl Judge {
         }
     }
 
-    /// Reads notes until then.
-    pub(super) async fn listen(&mut self, node: &Node, until: embassy_time::Instant) {
-        let mut end = Timer::at(until);
-        while let Either::First(note) = select(node.journal.next(), &mut end).await {
-            self.take(note);
-        }
-    }
-
-    fn take(&mut self, note: Note) {
+    /// Takes what a node notes.
+    pub fn take(&mut self, note: Note) {
         match note {
             Note::Issued(number) => self.issued = number,
             Note::Ended(ended) => self.end(&ended),
@@ -134,7 +137,8 @@ impl Judge {
     }
 
     /// Says of each check how it went, with its figures, and whether all have passed.
-    pub(super) fn verdict(mut self, flood: Tally) -> bool {
+    #[must_use]
+    pub fn verdict(&mut self, flood: Tally) -> bool {
         for ((part, _), ends) in PARTS.into_iter().zip(self.ends) {
             let Ends { ok, refused, failed } = ends;
             defmt::info!(
@@ -183,7 +187,7 @@ impl Judge {
             Role::FallsSilent => {
                 let Counts { limited, served, .. } = self.counts;
                 self.check(limited > served, "limited here, more than served", limited, served);
-                self.check_served(FLOOD, "served of my own during the flood, at least 80 %");
+                self.check_served(IN_THE_FLOOD, "served of my own during the flood, at least 80 %");
             }
         }
     }
@@ -194,7 +198,8 @@ impl Judge {
         self.check(all > 0 && ok * 100 >= all * 80, what, ok.into(), all.into());
     }
 
-    fn check(&mut self, holds: bool, what: &'static str, got: u64, of: u64) {
+    /// Says whether something went as it should, with `got` of `of`; more can be judged than is noted.
+    pub fn check(&mut self, holds: bool, what: &'static str, got: u64, of: u64) {
         if holds {
             defmt::info!("PASS {=str}: {=u64} of {=u64}", what, got, of);
         } else {
