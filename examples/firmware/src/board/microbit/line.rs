@@ -8,7 +8,7 @@ use heapless::Deque;
 /// Bytes received that nobody has read: two of the longest frames, and what comes meanwhile.
 const RECEIVED: usize = 1024;
 /// Bytes that wait to be sent: what one turn of the loop has to say.
-const OUTGOING: usize = 1024;
+const OUTGOING: usize = 2048;
 
 struct Rings {
     received: Deque<u8, RECEIVED>,
