@@ -44,8 +44,13 @@ impl Link {
         self.send(&Datagram { from: self.me, to, body });
     }
 
-    /// The same for a refusal with all its details.
+    /// The same for a refusal with all its details. While the line is busy none goes out: what a flood is
+    /// told leaves room for what the node has to say itself.
     pub(crate) fn refuse(&mut self, to: NodeId, id: u64, refusal: WireError) {
+        if self.line.is_busy() {
+            self.dropped += 1;
+            return;
+        }
         let reply = Message::Reply { id, answer: Err(refusal) };
         self.send(&Datagram { from: self.me, to, body: Body::Message(reply) });
     }

@@ -68,10 +68,10 @@ impl Line {
         })
     }
 
-    /// Whether all that was to be sent is.
+    /// Whether half of the room for what is to be sent is taken.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        rings(|rings| !rings.is_sending)
+    pub fn is_busy(&self) -> bool {
+        rings(|rings| rings.outgoing.len() >= OUTGOING / 2)
     }
 
     /// Bytes that were received and found no room.
