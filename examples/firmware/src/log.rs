@@ -2,22 +2,21 @@
 
 use resil_core::event::{Event, Severity};
 
+/// The same for each of defmt's levels, which are macros.
+macro_rules! log {
+    ($level:ident, $event:expr) => {{
+        let (number, kind) = ($event.kind().number(), $event.kind());
+        let (source, a, b) = ($event.source(), $event.a(), $event.b());
+        defmt::$level!("{=u16} {} of {=u16}: {=u32} {=u32}", number, kind, source, a, b);
+    }};
+}
+
 /// Logs an event.
 pub fn event(event: &Event) {
-    let (number, kind, source) = (event.kind().number(), event.kind(), event.source());
-    let (a, b) = (event.a(), event.b());
     match event.severity() {
-        Severity::Debug => {
-            defmt::debug!("{=u16} {} of {=u16}: {=u32} {=u32}", number, kind, source, a, b)
-        }
-        Severity::Info => {
-            defmt::info!("{=u16} {} of {=u16}: {=u32} {=u32}", number, kind, source, a, b)
-        }
-        Severity::Warn => {
-            defmt::warn!("{=u16} {} of {=u16}: {=u32} {=u32}", number, kind, source, a, b)
-        }
-        Severity::Error => {
-            defmt::error!("{=u16} {} of {=u16}: {=u32} {=u32}", number, kind, source, a, b)
-        }
+        Severity::Debug => log!(debug, event),
+        Severity::Info => log!(info, event),
+        Severity::Warn => log!(warn, event),
+        Severity::Error => log!(error, event),
     }
 }

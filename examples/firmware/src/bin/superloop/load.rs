@@ -80,6 +80,6 @@ impl Load {
 /// as likely.
 fn pause(rate: u32, turn: &mut Turn) -> Duration {
     let longest = 2_000_000 / rate; // microseconds
-    let random = u64::from(turn.rng.next_u32()) * u64::from(longest) >> 32;
-    Duration::from_micros(random)
+    let random = u64::from(turn.rng.next_u32()) * u64::from(longest);
+    Duration::from_micros(random >> 32)
 }

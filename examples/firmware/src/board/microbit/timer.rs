@@ -7,6 +7,12 @@ use resil_core::{Instant, time, valid};
 /// 16 MHz divided by 2^4: TIMER0 comes round after 71 minutes.
 static MICROSECONDS: TickRate = valid!(TickRate::new(1_000_000));
 
+// For logs, which need no more than 32 bits: CAPTURE2 into CC2, which nobody else uses.
+defmt::timestamp!("{=u32:us}", {
+    TIMER0.offset(0x048).write(1);
+    TIMER0.offset(0x548).read()
+});
+
 /// The clock. There is one, because it counts how often the timer came round.
 #[derive(Debug)]
 pub struct Timer(TickCounter<&'static TickRate>);
