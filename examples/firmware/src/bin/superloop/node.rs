@@ -17,6 +17,9 @@ use crate::vitals::{Task, Vitals};
 /// Neighbours: as many as are at the other end of the line.
 const PEERS: usize = 1;
 
+/// Datagrams that are taken in one turn: whoever floods the line does not keep the other parts waiting.
+const HEARD_A_TURN: usize = 16;
+
 /// The parts of a node.
 pub(crate) struct Node {
     schedule: Schedule,
@@ -55,7 +58,8 @@ impl Node {
     pub(crate) fn turn(&mut self, turn: &mut Turn) -> Instant {
         let doing = self.schedule.at(turn.now);
         turn.link.cut(doing.is_cut);
-        while let Some(datagram) = turn.link.hear() {
+        for _ in 0..HEARD_A_TURN {
+            let Some(datagram) = turn.link.hear() else { break };
             self.take(datagram, turn);
         }
         let mut alarm = self.schedule.next_deadline(turn.now);
