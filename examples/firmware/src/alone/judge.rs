@@ -186,7 +186,13 @@ impl Judge {
             }
             Role::FallsSilent => {
                 let Counts { limited, served, .. } = self.counts;
-                self.check(limited > served, "limited here, more than served", limited, served);
+                let is_limited = limited * 2 > served;
+                self.check(
+                    is_limited,
+                    "limited here, more than half of what was served",
+                    limited,
+                    served,
+                );
                 self.check_served(IN_THE_FLOOD, "served of my own during the flood, at least 80 %");
             }
         }

@@ -68,10 +68,10 @@ impl Line {
         })
     }
 
-    /// Whether half of the room for what is to be sent is taken.
+    /// Whether a quarter of the room for what is to be sent is taken.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        rings(|rings| rings.outgoing.len() >= OUTGOING / 2)
+        rings(|rings| rings.outgoing.len() >= OUTGOING / 4)
     }
 
     /// Bytes that were received and found no room.
