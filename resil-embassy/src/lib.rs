@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
+//! | [`bulkhead`] | [`Bulkhead`] | so many calls at once, and the others wait their turn |
 //! | [`rate_limit`] | [`RateLimiter`] | a table of peers of fixed size, each with its own limit |
 //! | [`retry`] | [`retry_with_policy`] | another attempt, after waits that grow |
 //! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | an end to waiting |
@@ -48,6 +49,7 @@
 pub use resil_core as core;
 
 pub mod call;
+pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod clock;
 mod log;
@@ -59,6 +61,7 @@ pub mod retry;
 pub mod timeout;
 
 pub use call::{Peer, Peers};
+pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;
 pub use rate_limit::RateLimiter;
