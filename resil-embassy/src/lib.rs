@@ -10,6 +10,7 @@
 //! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
 //! | [`bulkhead`] | [`Bulkhead`] | so many calls at once, and the others wait their turn |
+//! | [`health`] | [`HealthChecker`] | how is this node |
 //! | [`rate_limit`] | [`RateLimiter`] | a table of peers of fixed size, each with its own limit |
 //! | [`retry`] | [`retry_with_policy`] | another attempt, after waits that grow |
 //! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | an end to waiting |
@@ -52,6 +53,7 @@ pub mod call;
 pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod clock;
+pub mod health;
 mod log;
 #[cfg(test)]
 #[path = "../tests/mock_time/mod.rs"]
@@ -64,6 +66,7 @@ pub use call::{Peer, Peers};
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;
+pub use health::HealthChecker;
 pub use rate_limit::RateLimiter;
 pub use retry::retry_with_policy;
 pub use timeout::{timeout, timeout_at};

@@ -11,9 +11,12 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use resil_core::Clock;
 use resil_core::ErrorCode;
 use resil_core::backoff::Jitter;
+use resil_core::bulkhead::BulkheadConfig;
+use resil_core::call::Priority;
 use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy};
 use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::event::EventKind;
+use resil_core::health::{CheckConfig, HealthCheckResult};
 use resil_core::hedge::HedgePolicy;
 use resil_core::outcome::FailureClass;
 use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
@@ -86,6 +89,7 @@ const BREAKER: CircuitBreakerConfig = valid!(
 );
 const RETRY: RetryPolicy =
     valid!(RetryPolicy::builder().jitter(Jitter::None).deadline(Duration::from_secs(5)).build());
+const TTL: CheckConfig = valid!(CheckConfig::builder(Duration::from_secs(10)).build());
 const LIMIT: TokenBucket = TokenBucket::new(RateLimitConfig::DEFAULT);
 
 fn no_entropy() -> u32 {
@@ -281,4 +285,33 @@ fn every_public_type_is_format() {
     is_format::<crate::Peer<NoopRawMutex, HedgedPolicy>>();
     is_format::<crate::Peers<NoopRawMutex, 8>>();
     is_format::<crate::call::Handle<'_, NoopRawMutex, HedgedPolicy>>();
+}
+
+#[test]
+fn a_bulkhead_tells_its_refusals() {
+    let _turn = at_zero();
+    let kinds = kinds_of(|| {
+        let uplink = crate::Bulkhead::<NoopRawMutex, _, 0>::new("uplink", BulkheadConfig::DEFAULT);
+        let _all = uplink.try_acquire(25, Priority::Normal).unwrap();
+        assert!(uplink.try_acquire(1, Priority::High).is_err());
+        assert!(run(uplink.acquire(1, Priority::High), Duration::from_millis(1)).is_err());
+    });
+    assert_eq!(kinds, [EventKind::BulkheadFull; 2]);
+}
+
+#[test]
+fn a_check_tells_when_its_status_changes_and_only_then() {
+    let _turn = at_zero();
+    let health = crate::HealthChecker::<NoopRawMutex>::new();
+    let radio = health.register(crate::health::Check::told("radio", TTL)).unwrap();
+    let kinds = kinds_of(|| {
+        for is_healthy in [true, true, false, false] {
+            radio.record(is_healthy).unwrap();
+        }
+        radio.record(HealthCheckResult::degraded("2 of 5 peers")).unwrap();
+        advance(Duration::from_secs(10)); // and nobody knows any more
+        radio.record(true).unwrap();
+    });
+    let numbers: Vec<_> = kinds.into_iter().map(EventKind::number).collect();
+    assert_eq!(numbers, [701, 703, 702, 701]);
 }
