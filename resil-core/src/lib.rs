@@ -60,7 +60,7 @@
 //! | [`health`] | how is this node | [`CheckConfig`](health::CheckConfig) | [`HealthRegistry`](health::HealthRegistry), 360 B a check | a pass over the checks |
 //! | | is this peer alive | [`HeartbeatConfig`](health::HeartbeatConfig), 40 B | [`HeartbeatState`](health::HeartbeatState), 40 B | a 32-step root |
 //! | | are enough of them | [`Quorum`](health::Quorum), 4 B | – | a pass over the peers |
-//! | | may the watchdog be fed | [`WatchdogConfig<4>`](health::WatchdogConfig), 96 B | [`WatchdogState<4>`](health::WatchdogState), 72 B | a pass over the tasks |
+//! | | may the watchdog be fed | [`WatchdogConfig<4>`](health::WatchdogConfig), 104 B | [`WatchdogState<4>`](health::WatchdogState), 72 B | a pass over the tasks |
 //! | [`event`] | what has happened | – | [`Event`](event::Event), 24 B each | a copy |
 //! | [`chaos`] | what is to go wrong | [`ChaosPolicy`](chaos::ChaosPolicy), 96 B | [`ChaosState`](chaos::ChaosState), 16 B | two draws |
 //! | [`snapshot`] | what outlives a reboot | all of these | a few bytes each | a pass over the bytes |

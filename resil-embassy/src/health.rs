@@ -269,6 +269,12 @@ impl<M: RawMutex, const N: usize> HealthChecker<M, N> {
         self.read(HealthRegistry::may_feed)
     }
 
+    /// When a check next changes by itself, which is when its result outlives its time to live.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.read(HealthRegistry::next_deadline)
+    }
+
     /// How long the node has been up.
     #[must_use]
     pub fn uptime(&self) -> Duration {

@@ -7,13 +7,12 @@ mod model;
 use core::cell::Cell;
 use core::future::{Future, pending};
 use core::pin::{Pin, pin};
-use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use embassy_futures::join::{join, join3};
 use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
-use mock_time::{at_zero, drop_after, poll_once, run};
+use mock_time::{Woken, at_zero, drop_after, poll_once, run};
 use resil_embassy::Bulkhead;
 use resil_embassy::bulkhead::Guard;
 use resil_embassy::core::bulkhead::{BulkheadConfig, Recorded};
@@ -48,26 +47,6 @@ fn got<'a>(place: &mut Waiting<'a>) -> Option<Leave<'a>> {
     match poll_once(place.as_mut()) {
         Poll::Ready(guard) => Some(guard.unwrap()),
         Poll::Pending => None,
-    }
-}
-
-/// How often a task was woken.
-#[derive(Default)]
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Woken {
-    fn poll<F: Future + ?Sized>(self: &Arc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
-    }
-
-    fn times(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -12,11 +12,10 @@ use resil_core::Clock;
 use resil_core::ErrorCode;
 use resil_core::backoff::Jitter;
 use resil_core::bulkhead::BulkheadConfig;
-use resil_core::call::Priority;
-use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy};
+use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
 use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::event::EventKind;
-use resil_core::health::{CheckConfig, HealthCheckResult};
+use resil_core::health::{Boot, CheckConfig, HealthCheckResult, WatchdogConfig};
 use resil_core::hedge::HedgePolicy;
 use resil_core::outcome::FailureClass;
 use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
@@ -90,6 +89,7 @@ const BREAKER: CircuitBreakerConfig = valid!(
 const RETRY: RetryPolicy =
     valid!(RetryPolicy::builder().jitter(Jitter::None).deadline(Duration::from_secs(5)).build());
 const TTL: CheckConfig = valid!(CheckConfig::builder(Duration::from_secs(10)).build());
+const TASKS: WatchdogConfig<1> = valid!(WatchdogConfig::builder([Duration::from_secs(1)]).build());
 const LIMIT: TokenBucket = TokenBucket::new(RateLimitConfig::DEFAULT);
 
 fn no_entropy() -> u32 {
@@ -285,6 +285,12 @@ fn every_public_type_is_format() {
     is_format::<crate::Peer<NoopRawMutex, HedgedPolicy>>();
     is_format::<crate::Peers<NoopRawMutex, 8>>();
     is_format::<crate::call::Handle<'_, NoopRawMutex, HedgedPolicy>>();
+    is_format::<crate::Bulkhead<NoopRawMutex>>();
+    is_format::<crate::bulkhead::Guard<'_, NoopRawMutex>>();
+    is_format::<crate::HealthChecker<NoopRawMutex>>();
+    is_format::<crate::health::Check<()>>();
+    is_format::<crate::health::RegisteredCheck<'_, NoopRawMutex, (), 8>>();
+    is_format::<crate::Watchdog<NoopRawMutex, 1>>();
 }
 
 #[test]
@@ -314,4 +320,18 @@ fn a_check_tells_when_its_status_changes_and_only_then() {
     });
     let numbers: Vec<_> = kinds.into_iter().map(EventKind::number).collect();
     assert_eq!(numbers, [701, 703, 702, 701]);
+}
+
+#[test]
+fn a_watchdog_tells_what_it_began_with_and_what_has_starved() {
+    let _turn = at_zero();
+    let kinds = kinds_of(|| {
+        let tasks = crate::Watchdog::<NoopRawMutex, 1, _>::new(TASKS);
+        let mut kept = [0; crate::watchdog::RECORD];
+        assert!(tasks.start(&kept, Boot::Other).is_err());
+        run(tasks.run(|| (), |record| kept = *record), Duration::from_millis(100));
+        tasks.start(&kept, Boot::Watchdog).unwrap();
+    });
+    let numbers: Vec<_> = kinds.into_iter().map(EventKind::number).collect();
+    assert_eq!(numbers, [913, 722, 912]);
 }

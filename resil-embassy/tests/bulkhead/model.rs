@@ -1,7 +1,7 @@
 //! Random schedules against a model: a list of who waits, sorted, and a count.
 
-use super::mock_time::{at_zero, poll_once};
-use super::{Leave, RESERVED, Uplink, Waiting, Woken};
+use super::mock_time::{Woken, at_zero, poll_once};
+use super::{Leave, RESERVED, Uplink, Waiting};
 use core::task::Poll;
 use proptest::prelude::*;
 use resil_embassy::core::call::Priority::{self, High, Low, Normal};

@@ -2,9 +2,11 @@
 
 use core::future::Future;
 use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use embassy_time::{Duration, MockDriver};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -53,4 +55,30 @@ pub(crate) fn drop_after<F: Future>(
         advance(step);
     }
     None
+}
+
+/// How often a task was woken.
+#[derive(Default)]
+#[allow(dead_code, reason = "not every test counts")]
+pub(crate) struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[allow(dead_code, reason = "not every test counts")]
+impl Woken {
+    /// Polls `future` in this task.
+    pub(crate) fn poll<F: Future + ?Sized>(
+        self: &Arc<Self>,
+        future: core::pin::Pin<&mut F>,
+    ) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
+    }
+
+    pub(crate) fn times(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
