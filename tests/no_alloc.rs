@@ -6,6 +6,9 @@
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+#[path = "no_alloc/statics.rs"]
+mod statics;
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::fmt::Write;
