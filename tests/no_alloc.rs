@@ -1,18 +1,29 @@
-//! No decision touches the heap, nor does making, printing or dropping what it answers.
+//! No decision touches the heap, nor does making, printing or dropping what it answers, nor the driver on
+//! embassy.
 //!
 //! The allocator of this binary counts what a thread allocates while it is being watched. The crate
 //! cannot name `alloc`, so this guards against a dependency that does.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+#[path = "no_alloc/statics.rs"]
+mod statics;
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use core::fmt::Write;
+use core::future::{Future, pending};
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_time::MockDriver;
 use resil_core::adaptive::{Aimd, ConcurrencyLimiter, Gradient};
 use resil_core::backoff::{Backoff, Jitter};
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig};
-use resil_core::call::{Call, CallPolicy, Layers, Priority, Request, Step, Verdict};
+use resil_core::call::{
+    Call, CallPolicy, HedgedPolicy, Layers, PeerPolicy, Priority, Request, Step, Ticket, Verdict,
+};
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
 use resil_core::health::{
     Boot, BootRecord, CheckConfig, HealthCheckResult, HealthRegistry, Heartbeat, HeartbeatConfig,
@@ -28,7 +39,8 @@ use resil_core::retry::budget::{RetryBudget, TokenBudget};
 use resil_core::retry::{Next, Retry, RetryPolicy};
 use resil_core::text::Text;
 use resil_core::throttle::{AdaptiveThrottle, Throttler};
-use resil_core::{ErrorCode, Instant, Outcome, Rejected, ResilienceError, RetryAt};
+use resil_core::{ErrorCode, Instant, Outcome, Rejected, ResilienceError, RetryAt, valid};
+use resil_embassy::Peer;
 use std::alloc::System;
 
 /// Counts, and leaves the work to the system's.
@@ -402,4 +414,50 @@ fn the_composed_call_never_allocates() {
     });
     assert_eq!(count, 0);
     assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
+}
+
+#[test]
+fn the_driver_on_embassy_never_allocates() {
+    static CALL: CallPolicy =
+        valid!(CallPolicy::new(RetryPolicy::DEFAULT).with_attempt_timeout(Duration::from_secs(2)));
+    static HEDGED: HedgedPolicy = HedgedPolicy::new(
+        PeerPolicy::new(
+            CALL,
+            CircuitBreakerConfig::DEFAULT,
+            TokenBucket::new(RateLimitConfig::DEFAULT),
+        ),
+        TokenBudget::DEFAULT,
+        valid!(HedgePolicy::builder().fixed_delay(Duration::from_secs(1)).build()),
+    );
+    static PEER: Peer<CriticalSectionRawMutex, &HedgedPolicy> = Peer::new("peer", &HEDGED, || 7);
+    let (mut attempts, mut hedges, mut ends) = (0, 0, [0_u32; 3]);
+    let count = allocations(|| {
+        for _ in 0..200 {
+            let handle = PEER.handle();
+            let operation = |ticket: &Ticket, _: &_| {
+                attempts += 1;
+                hedges += u32::from(ticket.is_hedge());
+                let lot = attempts % 5;
+                async move {
+                    match lot {
+                        0 => pending().await,
+                        1 => Err("lost"),
+                        _ => Ok(lot),
+                    }
+                }
+            };
+            let mut call = pin!(handle.call_each(operation));
+            let mut context = Context::from_waker(Waker::noop());
+            let end = (0..10).find_map(|_| {
+                MockDriver::get().advance(embassy_time::Duration::from_millis(150));
+                match call.as_mut().poll(&mut context) {
+                    Poll::Ready(result) => Some(usize::from(result.is_err())),
+                    Poll::Pending => None,
+                }
+            });
+            ends[end.unwrap_or(2)] += 1; // what is not done by now is dropped
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(hedges > 0 && ends.iter().all(|count| *count > 0), "{hedges} {ends:?}");
 }

@@ -139,7 +139,7 @@ pub use liveness::{LivenessGate, NotLive};
 pub use quorum::{Quorum, Verdict};
 pub use registry::HealthRegistry;
 pub use report::{CheckReport, HealthReport};
-pub use result::{HealthCheckResult, MESSAGE};
+pub use result::{HealthCheckResult, IntoCheckResult, MESSAGE};
 pub use status::{CheckStatus, HealthStatus, Probe};
 pub use watchdog::{
     Boot, BootRecord, ChannelError, Starved, Watchdog, WatchdogConfig, WatchdogConfigBuilder,

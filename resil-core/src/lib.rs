@@ -36,6 +36,7 @@
 //! | module | answers | policy | state | work a call |
 //! |---|---|---|---|---|
 //! | [`call`] | the next step of a call through all the others | [`PeerPolicy`](call::PeerPolicy), 304 B | [`PeerState`](call::PeerState), 24 B | what its layers do |
+//! | | with a budget and hedging | [`HedgedPolicy`](call::HedgedPolicy), 392 B | [`HedgedState`](call::HedgedState), 160 B | |
 //! | | | [`CallPolicy`](call::CallPolicy), 144 B | [`Call`](call::Call), 256 B | two attempts |
 //! | [`backoff`] | how long to wait before attempt n | [`Backoff`](backoff::Backoff), 56 B | – | a shift, or 24 multiplications |
 //! | [`retry`] | another attempt, and when | [`RetryPolicy`](retry::RetryPolicy), 136 B | [`Retry`](retry::Retry), 24 B | a backoff |
@@ -59,7 +60,7 @@
 //! | [`health`] | how is this node | [`CheckConfig`](health::CheckConfig) | [`HealthRegistry`](health::HealthRegistry), 360 B a check | a pass over the checks |
 //! | | is this peer alive | [`HeartbeatConfig`](health::HeartbeatConfig), 40 B | [`HeartbeatState`](health::HeartbeatState), 40 B | a 32-step root |
 //! | | are enough of them | [`Quorum`](health::Quorum), 4 B | – | a pass over the peers |
-//! | | may the watchdog be fed | [`WatchdogConfig<4>`](health::WatchdogConfig), 96 B | [`WatchdogState<4>`](health::WatchdogState), 72 B | a pass over the tasks |
+//! | | may the watchdog be fed | [`WatchdogConfig<4>`](health::WatchdogConfig), 104 B | [`WatchdogState<4>`](health::WatchdogState), 72 B | a pass over the tasks |
 //! | [`event`] | what has happened | – | [`Event`](event::Event), 24 B each | a copy |
 //! | [`chaos`] | what is to go wrong | [`ChaosPolicy`](chaos::ChaosPolicy), 96 B | [`ChaosState`](chaos::ChaosState), 16 B | two draws |
 //! | [`snapshot`] | what outlives a reboot | all of these | a few bytes each | a pass over the bytes |

@@ -85,6 +85,7 @@ pub use policy::{RetryPolicy, RetryPolicyBuilder};
 
 use crate::ErrorCode;
 use crate::call::{Budget, Extra};
+use crate::deadline::Deadline;
 use crate::entropy::Entropy;
 use crate::error::{Family, ResilienceError, RetryExhaustedError, TimeoutError};
 use crate::outcome::{Classification, FailureClass, Rejected, RetryAt};
@@ -204,6 +205,11 @@ impl Retry {
     /// after all, with [`record`](Self::record).
     pub(crate) const fn take_back_failure(&mut self) {
         self.failed = self.failed.saturating_sub(1);
+    }
+
+    /// Ends at `deadline` where that is the earlier one.
+    pub(crate) fn end_by(&mut self, deadline: Deadline) {
+        self.deadline = self.deadline.min(deadline.instant().unwrap_or(Instant::MAX));
     }
 
     /// Brings back a deadline that a backward step of the clock left too far ahead.

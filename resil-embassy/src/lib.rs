@@ -9,8 +9,13 @@
 //! |---|---|---|
 //! | [`clock`] | [`EmbassyClock`], [`sleep_until`](clock::sleep_until) | embassy's ticks as core's instants, exact at every rate |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | a breaker as a `static`, with guards that cannot be forgotten |
+//! | [`bulkhead`] | [`Bulkhead`] | so many calls at once, and the others wait their turn |
 //! | [`rate_limit`] | [`RateLimiter`] | a table of peers of fixed size, each with its own limit |
 //! | [`retry`] | [`retry_with_policy`] | another attempt, after waits that grow |
+//! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | an end to waiting |
+//! | [`call`] | [`Peer`], [`Peers`] | a call to a peer through every layer at once |
+//! | [`health`] | [`HealthChecker`] | how is this node |
+//! | [`watchdog`] | [`Watchdog`] | feed the hardware watchdog only while every task is alive |
 //!
 //! Policies are constants and live in flash; a shared machine is a `static` whose state is a few
 //! bytes behind an [`embassy_sync::blocking_mutex::Mutex`], held for one decision, never across an
@@ -45,16 +50,26 @@
 
 pub use resil_core as core;
 
+pub mod bulkhead;
+pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
+pub mod health;
 mod log;
 #[cfg(test)]
 #[path = "../tests/mock_time/mod.rs"]
 mod mock_time;
 pub mod rate_limit;
 pub mod retry;
+pub mod timeout;
+pub mod watchdog;
 
+pub use bulkhead::Bulkhead;
+pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::EmbassyClock;
+pub use health::HealthChecker;
 pub use rate_limit::RateLimiter;
 pub use retry::retry_with_policy;
+pub use timeout::{timeout, timeout_at};
+pub use watchdog::Watchdog;

@@ -42,8 +42,9 @@ use resil_core::{Clock, ConfigError};
 use crate::clock::SystemClock;
 use run::{Ended, Runner};
 
-pub use check::{Check, IntoCheckResult};
+pub use check::Check;
 pub use report::{CheckHealth, OverallHealth};
+pub use resil_core::health::IntoCheckResult;
 
 /// Where its log events go.
 const TARGET: &str = "resil::health";

@@ -7,5 +7,6 @@ mod laws;
 mod model;
 mod order;
 mod peers;
+mod pipeline;
 mod spec;
 mod spies;

@@ -2,12 +2,15 @@
 //! through resil-embassy. The traces are the scripts' own, byte for byte.
 
 mod beside;
+mod driven;
 mod gate;
 mod mock;
 mod paused;
 mod random;
 
-use resil_tests::vectors::policies::{BreakerPolicy, LimitPolicy, NoPolicy, RetrySettings};
+use resil_tests::vectors::policies::{
+    BreakerPolicy, BulkheadPolicy, LimitPolicy, NoPolicy, RetrySettings, WatchdogPolicy,
+};
 use resil_tests::vectors::{Script, direct, load};
 use serde::de::DeserializeOwned;
 
@@ -105,5 +108,21 @@ fn retry() {
 
 #[test]
 fn health() {
-    conform::<NoPolicy>("health", &[Player::paused(paused::health)]);
+    conform::<NoPolicy>("health", &[Player::paused(paused::health), Player::mock(mock::health)]);
+}
+
+#[test]
+fn bulkhead() {
+    // The policy of the embassy adapter is for life, and its clock does not step back.
+    let constant = |script: &Script<BulkheadPolicy>| {
+        let changes = script.steps.iter().any(|(_, event, _)| event.starts_with("capacity"));
+        !changes && !script.steps_back()
+    };
+    let mock = Player { can: constant, ..Player::mock(mock::bulkhead) };
+    conform::<BulkheadPolicy>("bulkhead", &[mock]);
+}
+
+#[test]
+fn watchdog() {
+    conform::<WatchdogPolicy>("watchdog", &[Player::mock(mock::watchdog)]);
 }

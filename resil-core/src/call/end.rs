@@ -113,10 +113,7 @@ impl<P, U> Call<P, U> {
             }
         }
         if is_late {
-            let refusal = match &self.phase {
-                Phase::Due(due) => due.refusal,
-                Phase::New | Phase::Running | Phase::Done(_) => None,
-            };
+            let refusal = self.refusal();
             self.end(Verdict::Deadline { refusal }, turn);
         }
     }

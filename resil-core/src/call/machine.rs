@@ -6,6 +6,7 @@ use super::layers::Gates;
 use super::policy::CallPolicy;
 use super::pushback::Pushback;
 use super::step::{Finished, Step, Ticket, Verdict};
+use crate::deadline::Deadline;
 use crate::error::{ResilienceError, TimeoutError};
 use crate::outcome::{Classification, FailureClass, Outcome, Rejected};
 use crate::retry::{Retry, Stop, Wait};
@@ -102,6 +103,27 @@ impl<P, U> Call<P, U> {
         }
     }
 
+    /// The same, and over at `deadline` where that comes first: what whoever made the call has left.
+    ///
+    /// It is an instant and stays one: a clock that steps back does not bring it closer, as it does the
+    /// policy's own.
+    ///
+    /// ```
+    /// use resil_core::call::{Call, CallPolicy, Request};
+    /// use resil_core::deadline::Deadline;
+    /// use resil_core::Instant;
+    ///
+    /// let policy = CallPolicy::default();
+    /// let call: Call<()> = Call::start(&policy, Request::ONE, Instant::EPOCH);
+    /// let deadline = Deadline::at(Instant::from_nanos(5));
+    /// assert_eq!(call.within(deadline).deadline(), deadline.instant());
+    /// ```
+    #[must_use]
+    pub fn within(mut self, deadline: Deadline) -> Self {
+        self.retry.end_by(deadline);
+        self
+    }
+
     /// What to do next. Legal at any time, and with attempts in flight.
     ///
     /// Attempts whose deadline has come are timed out by it. Entropy is drawn for backoff, and where
@@ -176,6 +198,23 @@ impl<P, U> Call<P, U> {
         attempts.find(|attempt| attempt.number == ticket.number).map(|attempt| &attempt.permit)
     }
 
+    /// Whether the attempt of `ticket` is awaited still: it has neither ended nor timed out, and the call
+    /// goes on. If not, stop it.
+    #[must_use]
+    #[inline]
+    pub fn is_in_flight(&self, ticket: &Ticket) -> bool {
+        self.permit(ticket).is_some()
+    }
+
+    /// The refusal of our own that the call waits to be over.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<Rejected> {
+        match &self.phase {
+            Phase::Due(due) => due.refusal,
+            Phase::New | Phase::Running | Phase::Done(_) => None,
+        }
+    }
+
     /// Attempts made so far, hedges included.
     #[must_use]
     #[inline]
@@ -194,6 +233,39 @@ impl<P, U> Call<P, U> {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done(_))
+    }
+
+    /// What whoever made a call gets that ended with `verdict`: the `value` of the attempt that
+    /// succeeded, or the [`error`](Self::error).
+    ///
+    /// ```
+    /// use resil_core::call::{Call, CallPolicy, Layers, Request, Step};
+    /// use resil_core::error::ResilienceError;
+    /// use resil_core::{ErrorCode, Instant};
+    ///
+    /// let (policy, mut layers, now) = (CallPolicy::default(), Layers::new(()), Instant::EPOCH);
+    /// let mut call: Call<()> = Call::start(&policy, Request::ONE, now);
+    /// let Step::Attempt(ticket) = call.poll(&policy, &mut layers, || 4, now) else { panic!() };
+    /// call.finish(&policy, ticket, Ok(()), &mut layers, || 4, now);
+    /// let Step::Done(verdict) = call.poll(&policy, &mut layers, || 4, now) else { panic!() };
+    /// let result: Result<u8, ResilienceError<&str>> = call.result(verdict, Some(7), None);
+    /// assert_eq!(result, Ok(7));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Its error, and `ATTEMPT_TIMEOUT` where nobody has the value: of a call that was abandoned, or if
+    /// none was kept.
+    pub fn result<V, E>(
+        &self,
+        verdict: Verdict,
+        value: Option<V>,
+        last: Option<E>,
+    ) -> Result<V, ResilienceError<E>> {
+        match self.error(verdict, last) {
+            Some(error) => Err(error),
+            None => value.ok_or_else(|| TimeoutError::attempt().into()),
+        }
     }
 
     /// The error of a call that ended with `verdict`; `last` is the error of its last attempt, where

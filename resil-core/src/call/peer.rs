@@ -2,8 +2,11 @@
 
 use super::bound::Bound;
 use super::layers::Layers;
+use super::pipeline::Pipeline;
 use super::policy::CallPolicy;
-use crate::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Consecutive, Window};
+use crate::circuit_breaker::{
+    CircuitBreakerConfig, CircuitBreakerState, Consecutive, Permit, State, Transition, Window,
+};
 use crate::outcome::EveryError;
 use crate::rate_limit::{Limit, TokenBucket};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
@@ -88,6 +91,40 @@ pub type PeerGate<'a, L = TokenBucket, W = Consecutive> = (
     Bound<'a, CircuitBreakerConfig<W>, CircuitBreakerState<<W as Window>::Stats>>,
     Bound<'a, L, <L as Limit>::State>,
 );
+
+impl<L: Limit, C, W: Window> Pipeline for PeerPolicy<L, C, W> {
+    type State = PeerState<L, W>;
+    type Permit = (Permit, L::Charge);
+    type Charge = ();
+    type Classifier = C;
+    type Gates<'a>
+        = Layers<PeerGate<'a, L, W>>
+    where
+        Self: 'a;
+
+    const FRESH: PeerState<L, W> = PeerState::FRESH;
+
+    fn call(&self) -> &CallPolicy<C> {
+        &self.call
+    }
+
+    fn gates<'a>(&'a self, state: &'a mut PeerState<L, W>) -> Self::Gates<'a> {
+        self.gates(state)
+    }
+
+    fn poll_breaker(
+        &self,
+        state: &mut PeerState<L, W>,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Option<Transition> {
+        self.breaker.poll(&mut state.breaker, entropy, now)
+    }
+
+    fn breaker_state(&self, state: &PeerState<L, W>, now: Instant) -> Option<State> {
+        Some(self.breaker.state(&state.breaker, now))
+    }
+}
 
 /// The breaker's payload, then the limit's.
 impl<L, C, W> Persist for PeerPolicy<L, C, W>

@@ -1,6 +1,7 @@
 //! What the machines return, as events.
 
 use super::{Event, EventKind, Span};
+use crate::call::{Ticket, Verdict};
 use crate::chaos::Fault;
 use crate::circuit_breaker::{State, Transition};
 use crate::error::Family;
@@ -42,6 +43,54 @@ impl EventKind {
             Family::RateLimit => Self::LimitRefused,
             Family::CircuitBreaker => Self::BreakerRefused,
             _ => Self::CallRefused,
+        }
+    }
+
+    /// An attempt began: 101, or 401 where it is a hedge.
+    #[must_use]
+    #[inline]
+    pub const fn of_start(ticket: &Ticket) -> Self {
+        if ticket.is_hedge() { Self::HedgeStarted } else { Self::AttemptStarted }
+    }
+
+    /// An attempt succeeded: 102, or 402 where it is a hedge.
+    #[must_use]
+    #[inline]
+    pub const fn of_success(ticket: &Ticket) -> Self {
+        if ticket.is_hedge() { Self::HedgeWon } else { Self::AttemptSucceeded }
+    }
+
+    /// An attempt is stopped because its call has ended: 403 where it is a hedge that was to find the
+    /// answer that another attempt found, else 104.
+    #[must_use]
+    #[inline]
+    pub const fn of_loss(ticket: &Ticket, verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success if ticket.is_hedge() => Self::HedgeLost,
+            _ => Self::AttemptAbandoned,
+        }
+    }
+
+    /// A call waits before its next attempt: 113 for the end of a refusal, else 111.
+    #[must_use]
+    #[inline]
+    pub const fn of_wait(refusal: Option<Rejected>) -> Self {
+        match refusal {
+            Some(_) => Self::RetryRefused,
+            None => Self::RetryWaits,
+        }
+    }
+
+    /// A call ended.
+    #[must_use]
+    #[inline]
+    pub const fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Success => Self::CallSucceeded,
+            Verdict::Failed(_) => Self::CallFailed,
+            Verdict::Refused(_) => Self::CallRefused,
+            Verdict::Deadline { .. } => Self::DeadlineExceeded,
+            Verdict::Abandoned => Self::CallCancelled,
         }
     }
 

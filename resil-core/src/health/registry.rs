@@ -213,6 +213,15 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         }
     }
 
+    /// The name under which a check was registered.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownCheck`] when it is not registered any more.
+    pub fn name(&self, id: CheckId) -> Result<&Name, UnknownCheck> {
+        self.find(id).map(|check| &check.name).ok_or(UnknownCheck)
+    }
+
     /// How one check is.
     ///
     /// # Errors

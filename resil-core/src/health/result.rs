@@ -5,6 +5,7 @@ use crate::error::{Details, Value};
 use crate::text::Text;
 use crate::time::Instant;
 use core::fmt;
+use core::time::Duration;
 
 /// Bytes of a message that are kept.
 pub const MESSAGE: usize = 64;
@@ -55,6 +56,20 @@ impl HealthCheckResult {
         Self::new(HealthStatus::Unhealthy, message)
     }
 
+    /// It has not answered in time, and so does not work.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::health::HealthCheckResult;
+    ///
+    /// let result = HealthCheckResult::timed_out(Duration::from_millis(1500));
+    /// assert_eq!(result.to_string(), "UNHEALTHY: no answer within 1.5s");
+    /// ```
+    #[must_use]
+    pub fn timed_out(timeout: Duration) -> Self {
+        Self::unhealthy(format_args!("no answer within {timeout:?}"))
+    }
+
     /// Adds a detail.
     #[must_use]
     pub fn with_detail(mut self, key: &'static str, value: impl Into<Value>) -> Self {
@@ -88,6 +103,56 @@ impl HealthCheckResult {
 
     pub(super) const fn stamp(&mut self, now: Instant) {
         self.timestamp = Some(now);
+    }
+}
+
+/// What a check may answer with.
+///
+/// ```
+/// use resil_core::health::{HealthStatus, IntoCheckResult};
+///
+/// let read: Result<bool, &str> = Err("no acknowledgement from the sensor");
+/// let result = read.into_check_result();
+/// assert_eq!(result.status(), HealthStatus::Unhealthy);
+/// assert_eq!(result.message().as_str(), "no acknowledgement from the sensor");
+/// ```
+///
+/// | answer | means |
+/// |---|---|
+/// | a [`HealthCheckResult`] | itself |
+/// | `true`, `()` | healthy |
+/// | `false` | unhealthy |
+/// | `Ok` of any of these | that |
+/// | `Err` of anything that displays | unhealthy, with the error as reason |
+pub trait IntoCheckResult {
+    /// The answer as a result.
+    fn into_check_result(self) -> HealthCheckResult;
+}
+
+impl IntoCheckResult for HealthCheckResult {
+    fn into_check_result(self) -> HealthCheckResult {
+        self
+    }
+}
+
+impl IntoCheckResult for bool {
+    fn into_check_result(self) -> HealthCheckResult {
+        self.into()
+    }
+}
+
+impl IntoCheckResult for () {
+    fn into_check_result(self) -> HealthCheckResult {
+        true.into()
+    }
+}
+
+impl<R: IntoCheckResult, E: fmt::Display> IntoCheckResult for Result<R, E> {
+    fn into_check_result(self) -> HealthCheckResult {
+        match self {
+            Ok(answer) => answer.into_check_result(),
+            Err(error) => HealthCheckResult::unhealthy(error),
+        }
     }
 }
 

@@ -22,7 +22,7 @@
 //!
 //! # Defaults
 //!
-//! There are none for the periods. Resets in a row are answered as Kubernetes answers containers that
+//! There are none for the periods. The hardware is fed once a second. Resets in a row are answered as Kubernetes answers containers that
 //! keep crashing: 10 s, doubled up to 5 minutes, forgotten after 10 minutes.
 //!
 //! # A timeline
@@ -48,7 +48,7 @@
 //!
 //! // 0.9 s: control checks in, so the hardware may be fed.
 //! tasks.check_in(CONTROL, at(900))?;
-//! assert!(tasks.may_feed(at(1_000)).is_ok());
+//! assert_eq!(tasks.feed(at(1_000)), Ok(at(1_900)), "control is due before the next second is over");
 //!
 //! // Then control hangs for 2 s. When it comes back it is too late, and it stays so.
 //! assert!(tasks.check_in(CONTROL, at(2_900)).is_err());

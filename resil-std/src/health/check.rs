@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use resil_core::ConfigError;
-use resil_core::health::{CheckConfig, Criticality, Groups, HealthCheckResult};
+use resil_core::health::{CheckConfig, Criticality, Groups, HealthCheckResult, IntoCheckResult};
 use tokio::task::JoinHandle;
 
 /// A check to register: what it asks, and where it differs from the checker's defaults.
@@ -160,46 +160,5 @@ impl fmt::Debug for Check {
             .field("ttl", &self.ttl)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a check may answer with.
-///
-/// | answer | means |
-/// |---|---|
-/// | a [`HealthCheckResult`] | itself |
-/// | `true`, `()` | healthy |
-/// | `false` | unhealthy |
-/// | `Ok` of any of these | that |
-/// | `Err` of anything that displays | unhealthy, with the error as reason |
-pub trait IntoCheckResult {
-    /// The answer as a result.
-    fn into_check_result(self) -> HealthCheckResult;
-}
-
-impl IntoCheckResult for HealthCheckResult {
-    fn into_check_result(self) -> HealthCheckResult {
-        self
-    }
-}
-
-impl IntoCheckResult for bool {
-    fn into_check_result(self) -> HealthCheckResult {
-        self.into()
-    }
-}
-
-impl IntoCheckResult for () {
-    fn into_check_result(self) -> HealthCheckResult {
-        true.into()
-    }
-}
-
-impl<R: IntoCheckResult, E: fmt::Display> IntoCheckResult for Result<R, E> {
-    fn into_check_result(self) -> HealthCheckResult {
-        match self {
-            Ok(answer) => answer.into_check_result(),
-            Err(error) => HealthCheckResult::unhealthy(error),
-        }
     }
 }

@@ -84,11 +84,12 @@ impl Runner {
                     self.lock().overdue = Some(run);
                 }
                 let waited = self.timeout;
-                HealthCheckResult::unhealthy(if started {
-                    format!("no answer within {waited:?}")
+                if started {
+                    HealthCheckResult::timed_out(waited)
                 } else {
-                    format!("the run before has not ended within {waited:?}")
-                })
+                    let reason = format_args!("the run before has not ended within {waited:?}");
+                    HealthCheckResult::unhealthy(reason)
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ mod breaker;
 mod breaker_windows;
 mod budget;
 mod bulkhead;
-mod call;
+pub mod call;
 mod chaos;
 mod deadline;
 mod ejection;
@@ -36,7 +36,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use resil_core::ManualClock;
 use resil_core::circuit_breaker::ejection::Ejection;
-use resil_core::health::{Heartbeat, Watchdog};
+use resil_core::health::Heartbeat;
 use resil_core::hedge::Hedge;
 use serde::de::DeserializeOwned;
 
@@ -118,7 +118,7 @@ pub fn subject<V: Visitor>(file: &str, visitor: V) -> Option<V::Output> {
         "throttle" => visitor.visit::<throttle::Beside>(),
         "ticks" => visitor.visit::<ticks::Timer>(),
         "warm_up" => visitor.visit::<limits::Warming>(),
-        "watchdog" => visitor.visit::<Watchdog<3>>(),
+        "watchdog" => visitor.visit::<watchdog::Gate>(),
         _ => return None,
     })
 }

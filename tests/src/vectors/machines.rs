@@ -5,10 +5,11 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::time::Duration;
+use resil_core::call::Priority;
 use resil_core::circuit_breaker::{Recorded, State};
-use resil_core::health::{CheckStatus, HealthStatus, Probe};
+use resil_core::health::{Boot, ChannelError, CheckStatus, HealthStatus, Probe, Starved};
 use resil_core::outcome::{FailureClass, Rejected, RetryAt};
-use resil_core::{Instant, Outcome};
+use resil_core::{Instant, Outcome, bulkhead};
 
 /// `refused CODE`, and `until T` or `for ever` where that is known.
 #[must_use]
@@ -219,5 +220,118 @@ pub fn health(health: &mut impl Health, event: &[&str]) -> String {
         ["readiness"] => health.status(Probe::Readiness).to_string(),
         ["liveness"] => health.status(Probe::Liveness).to_string(),
         _ => panic!("a registry knows no event {event:?}"),
+    }
+}
+
+/// A bulkhead, driven directly or by an adapter.
+pub trait Bulkhead {
+    /// Asks, and keeps the permit under `name`.
+    fn ask(&mut self, name: &str, weight: u16, priority: Priority) -> Result<(), Rejected>;
+    /// Tells the permit called `name` back.
+    fn tell(&mut self, name: &str, outcome: Outcome) -> bulkhead::Recorded;
+    /// The largest weight that passes.
+    fn available(&self, priority: Priority) -> u16;
+    /// Permits that are out.
+    fn held(&self) -> u16;
+    /// Forgets what is held.
+    fn reset(&mut self);
+    /// Puts a policy of so many permits in force.
+    fn resize(&mut self, permits: u16);
+}
+
+/// One event at a bulkhead.
+///
+/// # Panics
+///
+/// If there is no such event.
+pub fn bulkhead(machine: &mut impl Bulkhead, event: &[&str], start: Instant) -> String {
+    match *event {
+        ["ask", name, importance, weight] => {
+            let weight = weight.parse().unwrap_or_else(|error| panic!("{weight}: {error}"));
+            match machine.ask(name, weight, priority(importance)) {
+                Ok(()) => "admitted".to_owned(),
+                Err(rejected) => refused(rejected, start),
+            }
+        }
+        ["available", importance] => machine.available(priority(importance)).to_string(),
+        ["capacity", permits] => {
+            machine.resize(permits.parse().unwrap_or_else(|error| panic!("{permits}: {error}")));
+            format!("{} held", machine.held())
+        }
+        ["reset"] => {
+            machine.reset();
+            format!("{} held", machine.held())
+        }
+        [ended, name] => match machine.tell(name, outcome(ended)) {
+            bulkhead::Recorded::Released => format!("{} held", machine.held()),
+            bulkhead::Recorded::Stale => "stale".to_owned(),
+        },
+        _ => panic!("a bulkhead knows no event {event:?}"),
+    }
+}
+
+fn priority(word: &str) -> Priority {
+    match word {
+        "low" => Priority::Low,
+        "normal" => Priority::Normal,
+        "high" => Priority::High,
+        _ => panic!("no priority is called {word}"),
+    }
+}
+
+/// The gate in front of a hardware watchdog, driven directly or by an adapter.
+pub trait Watchdog {
+    /// A task is alive.
+    fn check_in(&mut self, channel: u8) -> Result<(), ChannelError>;
+    /// A task sleeps on purpose.
+    fn suspend(&mut self, channel: u8) -> Result<(), ChannelError>;
+    /// A task goes on.
+    fn resume(&mut self, channel: u8) -> Result<(), ChannelError>;
+    /// Asks to feed the hardware.
+    fn feed(&mut self) -> Result<(), Starved>;
+    /// When feeding is next forbidden.
+    fn next_deadline(&self) -> Option<Instant>;
+    /// Begins anew without a restart.
+    fn reset(&mut self);
+    /// Resets in a row.
+    fn resets(&self) -> u8;
+    /// Restarts, with what was kept, and says what had starved.
+    fn boot(&mut self, boot: Boot) -> Option<u8>;
+}
+
+/// One event at the gate in front of a hardware watchdog.
+///
+/// # Panics
+///
+/// If there is no such event.
+pub fn watchdog(watchdog: &mut impl Watchdog, event: &[&str], start: Instant) -> String {
+    let starved = |starved: Starved| {
+        format!("starved by {} since {}", starved.channel(), millis(starved.since(), start))
+    };
+    let told = |result, word: &str| match result {
+        Ok(()) => word.to_owned(),
+        Err(ChannelError::Starved(cause)) => starved(cause),
+        Err(ChannelError::Unknown) => "no such channel".to_owned(),
+    };
+    let channel = |word: &str| word.parse().unwrap_or_else(|error| panic!("{word}: {error}"));
+    match event {
+        ["check_in", word] => told(watchdog.check_in(channel(word)), "in time"),
+        ["suspend", word] => told(watchdog.suspend(channel(word)), "suspended"),
+        ["resume", word] => told(watchdog.resume(channel(word)), "resumed"),
+        ["feed"] => watchdog.feed().map_or_else(starved, |()| "fed".to_owned()),
+        ["deadline"] => watchdog.next_deadline().map_or("never".to_owned(), |at| millis(at, start)),
+        ["reset"] => {
+            watchdog.reset();
+            "reset".to_owned()
+        }
+        ["resets"] => watchdog.resets().to_string(),
+        ["boot", reason] => {
+            let boot = if *reason == "watchdog" { Boot::Watchdog } else { Boot::Other };
+            match watchdog.boot(boot) {
+                Some(channel) => format!("because of {channel}"),
+                None => "for no known cause".to_owned(),
+            }
+        }
+        _ => panic!("a watchdog knows no event {event:?}"),
     }
 }

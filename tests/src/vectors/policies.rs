@@ -3,7 +3,9 @@
 use core::time::Duration;
 use resil_core::ConfigError;
 use resil_core::backoff::{Backoff, Curve, Jitter, Ratio};
+use resil_core::bulkhead::BulkheadConfig;
 use resil_core::circuit_breaker::CircuitBreakerConfig;
+use resil_core::health::WatchdogConfig;
 use resil_core::rate_limit::RateLimitConfig;
 use resil_core::retry::RetryPolicy;
 use serde::Deserialize;
@@ -204,3 +206,50 @@ impl RetrySettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoPolicy {}
+
+/// The settings of a bulkhead.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BulkheadPolicy {
+    max_concurrent: Option<u16>,
+    high_reserve: Option<u16>,
+    low_reserve: Option<u16>,
+}
+
+impl BulkheadPolicy {
+    /// As core has it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that does not hold.
+    pub fn build(&self) -> Result<BulkheadConfig, ConfigError> {
+        given!(BulkheadConfig::builder();
+            max_concurrent: self.max_concurrent,
+            high_reserve: self.high_reserve,
+            low_reserve: self.low_reserve,
+        )
+        .build()
+    }
+}
+
+/// The settings of the gate in front of a hardware watchdog.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchdogPolicy {
+    periods: [u64; 3],
+    healthy_after: Option<u64>,
+}
+
+impl WatchdogPolicy {
+    /// As core has it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the setting that does not hold.
+    pub fn build(&self) -> Result<WatchdogConfig<3>, ConfigError> {
+        given!(WatchdogConfig::builder(self.periods.map(Duration::from_millis));
+            healthy_after: ms(self.healthy_after),
+        )
+        .build()
+    }
+}

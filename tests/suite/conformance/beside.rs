@@ -20,7 +20,8 @@ impl Visitor for EveryClock<'_> {
     }
 }
 
-fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
+/// Plays scripts on one clock, those that it can, and compares.
+pub(super) fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
     let mut played = 0;
     let can = |script: &&Script<S::Policy>| {
         script.is_within(T::RESOLUTION) && (T::CAN_STEP_BACK || !script.steps_back())

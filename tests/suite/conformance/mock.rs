@@ -1,5 +1,13 @@
 //! resil-embassy, on embassy-time's mock driver at 1 MHz.
 
+mod bulkhead;
+mod health;
+mod watchdog;
+
+pub(super) use bulkhead::bulkhead;
+pub(super) use health::health;
+pub(super) use watchdog::watchdog;
+
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::pin;

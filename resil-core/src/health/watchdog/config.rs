@@ -35,6 +35,7 @@ const SPLAY: Backoff = crate::valid!(
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct WatchdogConfig<const N: usize> {
     pub(super) periods: [u64; N],
+    pub(super) feed_every: u64,
     pub(super) healthy_after: u64,
     pub(super) splay: Backoff,
 }
@@ -43,13 +44,24 @@ impl<const N: usize> WatchdogConfig<N> {
     /// A builder for channels of these periods, numbered from 0. There is no default: a period is the
     /// longest time that a healthy task needs from one check-in to the next, under load.
     pub const fn builder(periods: [Duration; N]) -> WatchdogConfigBuilder<N> {
-        WatchdogConfigBuilder { periods, healthy_after: 600 * SECOND, splay: SPLAY }
+        WatchdogConfigBuilder {
+            periods,
+            feed_every: SECOND,
+            healthy_after: 600 * SECOND,
+            splay: SPLAY,
+        }
     }
 
     /// The period of a channel.
     #[must_use]
     pub fn period(&self, channel: u8) -> Option<Duration> {
         self.periods.get(usize::from(channel)).map(|&nanos| Duration::from_nanos(nanos))
+    }
+
+    /// How often the hardware is fed while every channel is on time.
+    #[must_use]
+    pub const fn feed_every(&self) -> Duration {
+        Duration::from_nanos(self.feed_every)
     }
 
     /// How long a node has to run before its resets are forgotten.
@@ -64,11 +76,19 @@ impl<const N: usize> WatchdogConfig<N> {
 #[must_use = "nothing is checked until `build`"]
 pub struct WatchdogConfigBuilder<const N: usize> {
     periods: [Duration; N],
+    feed_every: u64,
     healthy_after: u64,
     splay: Backoff,
 }
 
 impl<const N: usize> WatchdogConfigBuilder<N> {
+    /// How often the hardware is fed while every channel is on time: half of the hardware's own
+    /// timeout, or less. Default: 1 s, as Linux' watchdog daemon has it.
+    pub const fn feed_every(mut self, time: Duration) -> Self {
+        self.feed_every = saturating_nanos(time);
+        self
+    }
+
     /// How long the node has to run without starving before its resets are forgotten. Default: 10
     /// minutes, as Kubernetes has it: longer than the longest splay.
     pub const fn healthy_after(mut self, time: Duration) -> Self {
@@ -87,11 +107,14 @@ impl<const N: usize> WatchdogConfigBuilder<N> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the setting: no channel or more than 32, a period or a `healthy_after`
-    /// of zero, or a `splay` with decorrelated jitter, which would have to remember the one before.
+    /// [`ConfigError`] names the setting: no channel or more than 32, a period, a `feed_every` or a
+    /// `healthy_after` of zero, or a `splay` with decorrelated jitter, which would have to remember the one before.
     pub const fn build(self) -> Result<WatchdogConfig<N>, ConfigError> {
         if N == 0 || N > MAX_CHANNELS {
             return Err(ConfigError::new("periods", "periods must be those of 1 to 32 channels"));
+        }
+        if self.feed_every == 0 {
+            return Err(ConfigError::new("feed_every", "feed_every must be at least 1 ns"));
         }
         if self.healthy_after == 0 {
             return Err(ConfigError::new("healthy_after", "healthy_after must be at least 1 ns"));
@@ -108,7 +131,12 @@ impl<const N: usize> WatchdogConfigBuilder<N> {
             *nanos = saturating_nanos(*period);
             (from, to) = (others, rest);
         }
-        Ok(WatchdogConfig { periods, healthy_after: self.healthy_after, splay: self.splay })
+        Ok(WatchdogConfig {
+            periods,
+            feed_every: self.feed_every,
+            healthy_after: self.healthy_after,
+            splay: self.splay,
+        })
     }
 }
 
@@ -122,6 +150,7 @@ mod tests {
         let setting = |builder: WatchdogConfigBuilder<2>| builder.build().unwrap_err().setting();
         let builder = WatchdogConfig::builder([SECOND; 2]);
         assert_eq!(setting(WatchdogConfig::builder([SECOND, Duration::ZERO])), "periods");
+        assert_eq!(setting(builder.feed_every(Duration::ZERO)), "feed_every");
         assert_eq!(setting(builder.healthy_after(Duration::ZERO)), "healthy_after");
         let decorrelated = Backoff::builder().jitter(Jitter::Decorrelated).build().unwrap();
         assert_eq!(setting(builder.splay(decorrelated)), "splay");

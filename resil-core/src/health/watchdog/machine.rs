@@ -70,6 +70,15 @@ impl<const N: usize, C: Borrow<WatchdogConfig<N>>> Watchdog<N, C> {
         self.config.borrow().may_feed(&mut self.state, now)
     }
 
+    /// Whether the hardware may be fed, and when to come back: [`WatchdogConfig::feed`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn feed(&mut self, now: Instant) -> Result<Instant, Starved> {
+        self.config.borrow().feed(&mut self.state, now)
+    }
+
     /// What `may_feed` would answer: [`WatchdogConfig::peek`].
     ///
     /// # Errors

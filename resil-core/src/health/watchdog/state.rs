@@ -180,6 +180,19 @@ impl<const N: usize> WatchdogConfig<N> {
         Ok(())
     }
 
+    /// [`may_feed`](Self::may_feed) for the one who feeds: when to come back where it is allowed. That
+    /// is [`feed_every`](Self::feed_every) from now, or as soon as a channel is due, so that one that
+    /// starves is known at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`may_feed`](Self::may_feed).
+    pub fn feed(&self, state: &mut WatchdogState<N>, now: Instant) -> Result<Instant, Starved> {
+        self.may_feed(state, now)?;
+        let next = now.plus_nanos(self.feed_every);
+        Ok(self.next_deadline(state, now).map_or(next, |due| due.min(next)))
+    }
+
     /// What [`may_feed`](Self::may_feed) would answer; remembers nothing.
     ///
     /// # Errors

@@ -161,3 +161,24 @@ fn no_instant_panics_and_every_deadline_lies_ahead_pitfall_70() {
         let _ = (tasks.peek(now), tasks.boot_record(now), tasks.splay(1, now));
     }
 }
+
+#[test]
+fn whoever_feeds_comes_back_after_feed_every_or_when_a_channel_is_due() {
+    let every = |seconds| {
+        let builder = WatchdogConfig::builder(TWO.periods.map(Duration::from_nanos));
+        builder.feed_every(Duration::from_secs(seconds)).build().unwrap()
+    };
+    let start = |config| Watchdog::start(config, BootRecord::NONE, Boot::Other, at(100));
+    assert_eq!(start(every(2)).feed(at(100)), Ok(at(102)));
+    assert_eq!(start(every(4)).feed(at(100)), Ok(at(103)), "when channel 1 is due");
+
+    let mut asleep = start(every(20));
+    asleep.suspend(1, at(100)).unwrap();
+    assert_eq!(asleep.feed(at(100)), Ok(at(110)), "when channel 0 is due");
+    asleep.suspend(0, at(100)).unwrap();
+    assert_eq!(asleep.feed(at(100)), Ok(at(120)), "nobody is waited for, and the hardware is fed");
+
+    let mut late = start(every(1));
+    let starved = late.feed(at(103)).unwrap_err();
+    assert_eq!((starved.channel(), late.feed(at(101))), (1, Err(starved)));
+}

@@ -1,86 +1,56 @@
 //! Bulkheads.
 
+use super::lending::Lending;
 use crate::vectors::beside::Subject;
-use crate::vectors::machines::{outcome, refused};
-use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::{String, ToString};
-use resil_core::Instant;
+use crate::vectors::machines;
+use crate::vectors::policies::BulkheadPolicy;
+use alloc::string::String;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig, Permit, Recorded};
 use resil_core::call::Priority;
-use serde::Deserialize;
+use resil_core::outcome::Rejected;
+use resil_core::{Clock, Instant, Outcome};
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Policy {
-    max_concurrent: Option<u16>,
-    high_reserve: Option<u16>,
-    low_reserve: Option<u16>,
-}
-
-impl Policy {
-    fn build(&self) -> BulkheadConfig {
-        BulkheadConfig::builder()
-            .max_concurrent(self.max_concurrent.unwrap_or(25))
-            .high_reserve(self.high_reserve.unwrap_or(0))
-            .low_reserve(self.low_reserve.unwrap_or(0))
-            .build()
-            .unwrap()
-    }
-}
-
-fn priority(word: &str) -> Priority {
-    match word {
-        "low" => Priority::Low,
-        "normal" => Priority::Normal,
-        "high" => Priority::High,
-        _ => panic!("no priority is called {word}"),
-    }
-}
-
-pub(super) struct Beside {
-    bulkhead: Bulkhead,
-    held: BTreeMap<String, Permit>,
-}
+pub(super) type Beside = Lending<Bulkhead, Permit>;
 
 impl Subject for Beside {
-    type Policy = Policy;
+    type Policy = BulkheadPolicy;
 
-    fn new(policy: &Policy, _: Instant) -> Self {
-        Self { bulkhead: Bulkhead::new(policy.build()), held: BTreeMap::new() }
+    fn new(policy: &BulkheadPolicy, _: Instant) -> Self {
+        Self::new(Bulkhead::new(policy.build().unwrap()))
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
-        match *event {
-            ["ask", name, importance, weight] => {
-                let weight = weight.parse().unwrap();
-                match self.bulkhead.try_acquire(weight, priority(importance), now) {
-                    Ok(permit) => {
-                        assert!(self.held.insert(name.to_owned(), permit).is_none());
-                        "admitted".to_owned()
-                    }
-                    Err(rejected) => refused(rejected, start),
-                }
-            }
-            ["available", importance] => self.bulkhead.available(priority(importance)).to_string(),
-            ["capacity", permits] => {
-                let config = BulkheadConfig::builder().max_concurrent(permits.parse().unwrap());
-                self.bulkhead.reconfigure(config.build().unwrap(), now);
-                format!("{} held", self.bulkhead.held())
-            }
-            ["reset"] => {
-                self.bulkhead.reset();
-                format!("{} held", self.bulkhead.held())
-            }
-            [ended, name] => {
-                let permit = self.held.remove(name).expect("a permit of this name");
-                match self.bulkhead.record(permit, outcome(ended), now) {
-                    Recorded::Released => format!("{} held", self.bulkhead.held()),
-                    Recorded::Stale => "stale".to_owned(),
-                }
-            }
-            _ => panic!("a bulkhead knows no event {event:?}"),
-        }
+        self.clock.set(now);
+        machines::bulkhead(self, event, start)
+    }
+}
+
+impl machines::Bulkhead for Beside {
+    fn ask(&mut self, name: &str, weight: u16, priority: Priority) -> Result<(), Rejected> {
+        let permit = self.machine.try_acquire(weight, priority, self.clock.now())?;
+        self.keep(name, permit);
+        Ok(())
+    }
+
+    fn tell(&mut self, name: &str, outcome: Outcome) -> Recorded {
+        let permit = self.take(name).expect("a permit of this name");
+        self.machine.record(permit, outcome, self.clock.now())
+    }
+
+    fn available(&self, priority: Priority) -> u16 {
+        self.machine.available(priority)
+    }
+
+    fn held(&self) -> u16 {
+        self.machine.held()
+    }
+
+    fn reset(&mut self) {
+        self.machine.reset();
+    }
+
+    fn resize(&mut self, permits: u16) {
+        let config = BulkheadConfig::builder().max_concurrent(permits).build().unwrap();
+        self.machine.reconfigure(config, self.clock.now());
     }
 }

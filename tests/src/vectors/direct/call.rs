@@ -25,7 +25,7 @@ use serde::Deserialize;
 /// The settings; what is not given is the default of its layer, and there is no jitter.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Policy {
+pub struct Policy {
     max_attempts: Option<u32>,
     deadline: Option<u64>,
     max_refusal_waits: Option<u32>,
@@ -36,11 +36,13 @@ pub(super) struct Policy {
     /// A token a retry.
     budget: Option<u32>,
     /// A fixed delay; without one there is no hedge.
-    hedge_after: Option<u64>,
+    pub hedge_after: Option<u64>,
 }
 
 impl Policy {
-    fn call(&self) -> CallPolicy {
+    /// How calls go on.
+    #[must_use]
+    pub fn call(&self) -> CallPolicy {
         let mut retry = RetryPolicy::builder()
             .jitter(Jitter::None)
             .max_attempts(self.max_attempts.unwrap_or(3))
@@ -55,7 +57,9 @@ impl Policy {
         }
     }
 
-    fn peer(&self) -> PeerPolicy {
+    /// The breaker and the limit too.
+    #[must_use]
+    pub fn peer(&self) -> PeerPolicy {
         let breaker = CircuitBreakerConfig::builder()
             .failure_threshold(self.failure_threshold.unwrap_or(5))
             .timeout(Duration::from_millis(self.open_for.unwrap_or(60_000)));
@@ -64,7 +68,9 @@ impl Policy {
         PeerPolicy::new(self.call(), breaker.build().unwrap(), limit)
     }
 
-    fn budget(&self) -> TokenBudget {
+    /// What pays for extra attempts: a token each.
+    #[must_use]
+    pub fn budget(&self) -> TokenBudget {
         TokenBudget::builder()
             .capacity(self.budget.unwrap_or(1_000))
             .retry_cost(1)
@@ -75,7 +81,8 @@ impl Policy {
     }
 
     /// Where no hedge is wanted, one after a year.
-    fn hedge(&self) -> HedgePolicy {
+    #[must_use]
+    pub fn hedge(&self) -> HedgePolicy {
         let never = 365 * 86_400_000;
         let delay = Duration::from_millis(self.hedge_after.unwrap_or(never));
         HedgePolicy::builder().fixed_delay(delay).build().unwrap()
@@ -85,7 +92,8 @@ impl Policy {
 type Paid = <RetryBudget as Budget>::Charge;
 
 /// A peer, the calls to it one after the other, and what they share.
-pub(super) struct Peer {
+#[derive(Debug)]
+pub struct Peer {
     policy: PeerPolicy,
     state: PeerState,
     budget: RetryBudget,
@@ -208,7 +216,12 @@ fn layers<'a>(
     policy.gates(state).with_budget(budget)
 }
 
-fn result(end: &str, hint: Option<&str>) -> Result<(), Classification> {
+/// How an attempt ends, as a script spells it.
+///
+/// # Panics
+///
+/// If no attempt ends so.
+pub fn result(end: &str, hint: Option<&str>) -> Result<(), Classification> {
     let class = match end {
         "success" => return Ok(()),
         "ignored" => return Err(Classification::Ignored),

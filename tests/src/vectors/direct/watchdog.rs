@@ -1,69 +1,65 @@
 //! The gate in front of the hardware watchdog.
 
+use super::lending::Lending;
 use crate::vectors::beside::Subject;
-use crate::vectors::millis;
-use alloc::borrow::ToOwned;
-use alloc::format;
-use alloc::string::{String, ToString};
-use core::time::Duration;
-use resil_core::Instant;
-use resil_core::health::{Boot, BootRecord, ChannelError, Watchdog, WatchdogConfig};
+use crate::vectors::machines;
+use crate::vectors::policies::WatchdogPolicy;
+use alloc::string::String;
+use resil_core::health::{Boot, BootRecord, ChannelError, Starved, Watchdog, WatchdogConfig};
 use resil_core::snapshot::Persist;
-use serde::Deserialize;
+use resil_core::{Clock, Instant};
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Periods {
-    periods: [u64; 3],
-    healthy_after: Option<u64>,
-}
+pub(super) type Gate = Lending<Watchdog<3>, ()>;
 
-impl Subject for Watchdog<3> {
-    type Policy = Periods;
+impl Subject for Gate {
+    type Policy = WatchdogPolicy;
 
-    fn new(policy: &Periods, now: Instant) -> Self {
-        let mut builder = WatchdogConfig::builder(policy.periods.map(Duration::from_millis));
-        if let Some(time) = policy.healthy_after {
-            builder = builder.healthy_after(Duration::from_millis(time));
-        }
-        Self::start(builder.build().unwrap(), BootRecord::NONE, Boot::Other, now)
+    fn new(policy: &WatchdogPolicy, now: Instant) -> Self {
+        let config = policy.build().unwrap();
+        Self::new(Watchdog::start(config, BootRecord::NONE, Boot::Other, now))
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
-        let starved = |starved: resil_core::health::Starved| {
-            format!("starved by {} since {}", starved.channel(), millis(starved.since(), start))
-        };
-        let told = |result, word: &str| match result {
-            Ok(()) => word.to_owned(),
-            Err(ChannelError::Starved(cause)) => starved(cause),
-            Err(ChannelError::Unknown) => "no such channel".to_owned(),
-        };
-        let channel = |word: &str| word.parse().unwrap();
-        match event {
-            ["check_in", word] => told(self.check_in(channel(word), now), "in time"),
-            ["suspend", word] => told(self.suspend(channel(word), now), "suspended"),
-            ["resume", word] => told(self.resume(channel(word), now), "resumed"),
-            ["feed"] => self.may_feed(now).map_or_else(starved, |()| "fed".to_owned()),
-            ["deadline"] => {
-                self.next_deadline(now).map_or("never".to_owned(), |at| millis(at, start))
-            }
-            ["reset"] => {
-                self.reset(now);
-                "reset".to_owned()
-            }
-            ["resets"] => self.resets(now).to_string(),
-            ["boot", reason] => {
-                let boot = if *reason == "watchdog" { Boot::Watchdog } else { Boot::Other };
-                let mut bytes = [0; WatchdogConfig::<3>::LEN];
-                self.config().save(&self.boot_record(now), now, &mut bytes).unwrap();
-                let record = self.config().restore(&bytes, now).unwrap();
-                *self = Self::start(*self.config(), record, boot, now);
-                match self.last_cause() {
-                    Some(channel) => format!("because of {channel}"),
-                    None => "for no known cause".to_owned(),
-                }
-            }
-            _ => panic!("a watchdog knows no event {event:?}"),
-        }
+        self.clock.set(now);
+        machines::watchdog(self, event, start)
+    }
+}
+
+impl machines::Watchdog for Gate {
+    fn check_in(&mut self, channel: u8) -> Result<(), ChannelError> {
+        self.machine.check_in(channel, self.clock.now())
+    }
+
+    fn suspend(&mut self, channel: u8) -> Result<(), ChannelError> {
+        self.machine.suspend(channel, self.clock.now())
+    }
+
+    fn resume(&mut self, channel: u8) -> Result<(), ChannelError> {
+        self.machine.resume(channel, self.clock.now())
+    }
+
+    fn feed(&mut self) -> Result<(), Starved> {
+        self.machine.may_feed(self.clock.now())
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.machine.next_deadline(self.clock.now())
+    }
+
+    fn reset(&mut self) {
+        self.machine.reset(self.clock.now());
+    }
+
+    fn resets(&self) -> u8 {
+        self.machine.resets(self.clock.now())
+    }
+
+    fn boot(&mut self, boot: Boot) -> Option<u8> {
+        let (config, now) = (*self.machine.config(), self.clock.now());
+        let mut bytes = [0; WatchdogConfig::<3>::LEN];
+        config.save(&self.machine.boot_record(now), now, &mut bytes).unwrap();
+        let record = config.restore(&bytes, now).unwrap();
+        self.machine = Watchdog::start(config, record, boot, now);
+        self.machine.last_cause()
     }
 }

@@ -3,8 +3,13 @@
 use crate::{RATE, any_now};
 use core::hint::black_box;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig};
-use resil_core::call::{Call, CallPolicy, Layers, PeerPolicy, PeerState, Request, Step};
+use resil_core::call::{
+    Call, CallPolicy, Ended, HedgedPolicy, Layers, PeerPolicy, PeerState, Pipeline, Request, Step,
+    Verdict,
+};
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
+use resil_core::deadline::Deadline;
+use resil_core::event::EventKind;
 use resil_core::hedge::{Hedge, HedgePolicy};
 use resil_core::outcome::Classification;
 use resil_core::rate_limit::{Limiter, TokenBucket};
@@ -26,6 +31,31 @@ pub(crate) fn call(peer: &PeerPolicy) {
     }
     call.abandon(policy, &mut peer.gates(&mut state), entropy, any_now());
     black_box((call.attempts(), call.deadline(), call.is_over()));
+}
+
+/// The same as a driver makes it, hedged and with the deadline of whoever calls.
+#[inline(never)]
+pub(crate) fn driven(pipeline: &HedgedPolicy) {
+    let mut state = black_box(<HedgedPolicy>::FRESH);
+    let entropy = &mut || black_box(0_u32);
+    let deadline = Deadline::at(any_now());
+    let mut call = black_box(pipeline.start(black_box(Request::ONE), deadline, any_now()));
+    let (step, changed) = pipeline.step(&mut call, None, &mut state, entropy, any_now());
+    black_box((EventKind::of_wait(call.refusal()), changed));
+    match step {
+        Step::Attempt(ticket) => {
+            black_box((EventKind::of_start(&ticket), EventKind::of_success(&ticket)));
+            black_box((EventKind::of_loss(&ticket, Verdict::Success), call.is_in_flight(&ticket)));
+            let ended = Some(Ended { ticket, result: black_box(Err(Classification::Ignored)) });
+            drop(black_box(pipeline.step(&mut call, ended, &mut state, entropy, any_now())));
+        }
+        Step::Wait { until, .. } => drop(black_box(until)),
+        Step::Done(verdict) => {
+            black_box(EventKind::of_verdict(verdict));
+            drop(black_box(call.result(verdict, black_box(None::<u8>), Some(()))));
+        }
+    }
+    black_box(pipeline.abandon(&mut call, &mut state, entropy, any_now()));
 }
 
 /// A call with a budget and hedging, through a breaker, a limit and a bulkhead.

@@ -79,6 +79,7 @@ pub(crate) fn watchdog(config: &WatchdogConfig<2>) {
     black_box(tasks.suspend(black_box(1), any_now()).is_ok());
     black_box(tasks.resume(black_box(1), any_now()).is_ok());
     black_box(tasks.may_feed(any_now()).is_ok());
+    black_box(tasks.feed(any_now()).is_ok());
     black_box(tasks.peek(any_now()).is_ok());
     black_box(tasks.next_deadline(any_now()));
     black_box((tasks.last_cause(), tasks.resets(any_now())));

@@ -21,7 +21,7 @@ mod retry;
 mod times;
 
 use breaker::{BY_CALLS, BY_TIME, breaker, ejection};
-use call::{call, with_all};
+use call::{call, driven, with_all};
 use chaos::{SKEW, SPLIT, chaos, wrong_clocks};
 use core::hint::black_box;
 use core::time::Duration;
@@ -34,7 +34,7 @@ use negatives as _;
 use resil_core::adaptive::{Aimd, Gradient};
 use resil_core::backoff::Backoff;
 use resil_core::bulkhead::BulkheadConfig;
-use resil_core::call::{CallPolicy, PeerPolicy};
+use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy};
 use resil_core::chaos::ChaosPolicy;
 use resil_core::circuit_breaker::ejection::EjectionConfig;
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState};
@@ -49,16 +49,18 @@ use retry::{budget, deadline, hedge, outcomes, retry};
 use times::{TICKS, ticks, time_passes};
 
 const RATE: RateLimitConfig = RateLimitConfig::DEFAULT;
+const PEER: PeerPolicy = PeerPolicy::new(
+    CallPolicy::new(RetryPolicy::DEFAULT),
+    CircuitBreakerConfig::DEFAULT,
+    TokenBucket::new(RATE),
+);
 
 /// Where the firmware starts.
 #[unsafe(no_mangle)]
 pub extern "C" fn _start() -> ! {
     loop {
-        call(&black_box(PeerPolicy::new(
-            CallPolicy::new(RetryPolicy::DEFAULT),
-            CircuitBreakerConfig::DEFAULT,
-            TokenBucket::new(RATE),
-        )));
+        call(&black_box(PEER));
+        driven(&black_box(HedgedPolicy::new(PEER, TokenBudget::AWS, HedgePolicy::DEFAULT)));
         health();
         heartbeat(&black_box(HeartbeatConfig::DEFAULT));
         watchdog(&black_box(TASKS));
