@@ -53,8 +53,9 @@ impl TimeDriver {
             count = SYST::get_current();
             seconds += 1;
         }
-        let fraction = (CLOCK_HZ - 1).saturating_sub(count) / CYCLES_PER_TICK;
-        seconds * TICK_HZ + u64::from(fraction)
+        // Zero is what the counter starts with, and the first cycle of the next second.
+        let cycles = if count == 0 { 0 } else { CLOCK_HZ - count };
+        seconds * TICK_HZ + u64::from(cycles / CYCLES_PER_TICK)
     }
 
     /// Sets the timer for the next alarm, and wakes whoever is due.
