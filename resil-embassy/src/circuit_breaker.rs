@@ -34,7 +34,6 @@ use resil_core::circuit_breaker::{
 use resil_core::error::CircuitBreakerOpenError;
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, EveryError, Outcome, RetryAt};
-use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use crate::clock::EmbassyClock;
@@ -212,47 +211,6 @@ impl<M: RawMutex, C, P: Borrow<CircuitBreakerConfig>> CircuitBreaker<M, C, P> {
     /// ([`Recorded::Detected`]), until [`reset`](Self::reset).
     pub fn metrics_only(&self) {
         self.log(self.apply(CircuitBreakerConfig::metrics_only));
-    }
-
-    /// Writes what it remembers to the beginning of `to`, for the life after a reset, and returns the
-    /// length.
-    ///
-    /// ```
-    /// use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-    /// use resil_embassy::CircuitBreaker;
-    /// use resil_embassy::core::circuit_breaker::{CircuitBreakerConfig, State};
-    ///
-    /// static POLICY: CircuitBreakerConfig = CircuitBreakerConfig::DEFAULT;
-    /// let breaker = || CircuitBreaker::<NoopRawMutex>::new("peer", &POLICY, || 4);
-    /// let before = breaker();
-    /// before.force_open();
-    /// let mut flash = [0; 32];
-    /// let len = before.save(&mut flash)?;
-    ///
-    /// let after = breaker();
-    /// after.restore(&flash[..len])?;
-    /// assert_eq!(after.state(), State::ForcedOpen);
-    /// # Ok::<(), resil_embassy::core::snapshot::SnapshotError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SnapshotError::Length`] when `to` is too short.
-    pub fn save(&self, to: &mut [u8]) -> Result<usize, SnapshotError> {
-        self.read(|policy, state, now| policy.save(state, now, to))
-    }
-
-    /// Takes over what was [saved](Self::save) in the life before. Do so before the first call: the
-    /// permits that are out are forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`SnapshotError`] says what is wrong with the bytes. Nothing has changed then.
-    pub fn restore(&self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.apply(|policy, state, now| {
-            *state = policy.restore(bytes, now)?;
-            Ok(())
-        })
     }
 
     fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {

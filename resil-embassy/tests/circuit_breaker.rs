@@ -14,7 +14,6 @@ use resil_embassy::clock::sleep_until;
 use resil_embassy::core::backoff::Jitter;
 use resil_embassy::core::circuit_breaker::{CircuitBreakerConfig, Recorded, State};
 use resil_embassy::core::outcome::{Classification, FailureClass, RetryAt};
-use resil_embassy::core::snapshot::SnapshotError;
 use resil_embassy::core::{ErrorCode, Instant, valid};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -170,27 +169,6 @@ fn it_can_be_forced_and_let_go() {
     assert_eq!(breaker.state(), State::Disabled);
     breaker.reset();
     assert_eq!(breaker.state(), State::Closed);
-}
-
-#[test]
-fn a_reset_leaves_it_open_for_the_time_that_remained() {
-    let _turn = at_zero();
-    let before = opened();
-    advance(Duration::from_secs(4));
-    let mut flash = [0; 32];
-    let len = before.save(&mut flash).unwrap();
-
-    let after = breaker();
-    assert_eq!(after.restore(&flash[1..len]), Err(SnapshotError::Length));
-    flash[2] ^= 1;
-    assert_eq!(after.restore(&flash[..len]), Err(SnapshotError::Damaged));
-    assert_eq!(after.state(), State::Closed, "damaged bytes change nothing");
-    flash[2] ^= 1;
-    after.restore(&flash[..len]).unwrap();
-    assert_eq!(fail(&after), ErrorCode::CircuitBreakerOpen);
-    advance(Duration::from_secs(6));
-    assert_eq!(after.state(), State::HalfOpen);
-    assert_eq!(after.save(&mut flash[..8]), Err(SnapshotError::Length));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, Ordering, compiler_fence};
 
 /// Bytes that a bank holds.
-pub const ROOM: usize = 4096;
+pub const ROOM: usize = 3584;
 
 /// Marks a bank that has been written.
 const WRITTEN: u32 = 0x5e11_f00d;

@@ -4,12 +4,10 @@ use core::cell::{Cell, RefCell};
 use embassy_time::{Duration, Instant, Timer};
 use mesh_protocol::message::{Message, NodeId};
 use mesh_protocol::serial::Body;
-use resil_core::error::WireError;
-use resil_core::outcome::RetryHint;
 use resil_firmware::alone::{FLOOD_IDS, FLOOD_RATE, Tally};
 
 use crate::entropy;
-use crate::link::Answer;
+use crate::link::{Answer, Refusal};
 use crate::node::Node;
 
 /// The flood of one node.
@@ -25,19 +23,14 @@ impl Flood {
     }
 
     /// Takes the answer to a request that was part of the flood; `false` for any other one.
-    pub(crate) fn is_answered(&self, id: u64, answer: &Answer) -> bool {
+    pub(crate) fn is_answered(&self, id: u64, answer: Answer) -> bool {
         if id < FLOOD_IDS {
             return false;
         }
         let mut tally = self.tally.borrow_mut();
         match answer {
             Ok(()) => {}
-            Err(refusal) if says_when(refusal) => {
-                if tally.refused == 0 {
-                    defmt::info!("the flood is refused: {}", refusal);
-                }
-                tally.refused += 1;
-            }
+            Err(Refusal { wait: Some(_), .. }) => tally.refused += 1,
             Err(_) => tally.unclear += 1,
         }
         true
@@ -54,10 +47,6 @@ impl Flood {
     }
 }
 
-fn says_when(refusal: &WireError) -> bool {
-    matches!(refusal.hint(), RetryHint::After(_))
-}
-
 /// Floods a peer whenever the flood is on.
 #[embassy_executor::task]
 pub(crate) async fn flood(node: &'static Node, target: NodeId) {
@@ -67,7 +56,7 @@ pub(crate) async fn flood(node: &'static Node, target: NodeId) {
         at += Duration::from_micros(entropy::below(2 * 1_000_000 / FLOOD_RATE).into());
         Timer::at(at).await;
         if node.flood.is_on.get() {
-            node.link.send(target, Body::Message(Message::Request { id })).await;
+            node.link.send(target, || Body::Message(Message::Request { id })).await;
             id += 1;
             node.flood.tally.borrow_mut().sent += 1;
         }

@@ -1,20 +1,20 @@
 //! A node's own health: whether it reaches its peers, whether they are heard, and whether it keeps up
 //! with its work.
 
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::Timer;
 use mesh_protocol::settings::{BACKLOG_DEGRADED, BACKLOG_UNHEALTHY, HEALTH_TTL};
-use resil_core::event::EventKind;
-use resil_core::health::{CheckId, HealthCheckResult, HealthRegistry, HealthStatus};
+use resil_core::health::{CheckConfig, HealthCheckResult, HealthReport, HealthStatus};
 use resil_core::text::Text;
+use resil_core::valid;
+use resil_embassy::HealthChecker;
 
-use crate::journal::now;
 use crate::node::Node;
-use crate::watchdog::Channel as Watched;
+use crate::watchdog::{self, Task};
 
-type Check = (&'static str, fn(&Node) -> HealthCheckResult);
+static HEALTH: HealthChecker<CriticalSectionRawMutex, 3> = HealthChecker::new();
 
-const CHECKS: [Check; 3] =
-    [("peers", check_peers), ("heartbeats", check_heartbeats), ("service", check_service)];
+const CHECK: CheckConfig = valid!(CheckConfig::builder(HEALTH_TTL).build());
 
 /// Peers whose breaker is not closed are out of reach.
 fn check_peers(node: &Node) -> HealthCheckResult {
@@ -56,29 +56,27 @@ fn check_service(node: &Node) -> HealthCheckResult {
 /// Asks the checks over and over and tells what changes.
 #[embassy_executor::task]
 pub(crate) async fn watch(node: &'static Node) {
-    let mut registry = HealthRegistry::<&str, 3>::new(now());
-    let ids: [CheckId; 3] = CHECKS.map(|(name, _)| {
-        registry.register(name, HEALTH_TTL, now()).expect("three checks of different names fit")
-    });
+    const FITS: &str = "three checks of different names fit";
+    let mut peers = HEALTH.register_sync("peers", CHECK, || check_peers(node)).expect(FITS);
+    let mut heartbeats =
+        HEALTH.register_sync("heartbeats", CHECK, || check_heartbeats(node)).expect(FITS);
+    let mut service = HEALTH.register_sync("service", CHECK, || check_service(node)).expect(FITS);
     let mut last = None;
     loop {
-        for (id, (_, check)) in ids.into_iter().zip(CHECKS) {
-            registry.record(id, check(node), now()).expect("the check is registered");
-        }
-        let status = registry.overall(now());
+        let checks = (&mut peers, &mut heartbeats, &mut service);
+        let status = HEALTH.get_overall_health(checks).await;
         if last.replace(status) != Some(status) {
-            let reason = reason(&registry);
-            let event = EventKind::of_health(Some(status));
-            defmt::info!("[{=u16}] health {}: {=str}", event.number(), status, reason.as_str());
+            let reason = HEALTH.report(reason);
+            defmt::info!("health: {}, {=str}", status, reason.as_str());
             node.journal.health(status, reason).await;
         }
-        node.watchdog.alive_while(Watched::Health, Timer::after_millis(100)).await;
+        watchdog::alive_while(Task::Health, Timer::after_millis(100)).await;
     }
 }
 
 /// What the check says that makes the node's health what it is.
-fn reason(registry: &HealthRegistry<&str, 3>) -> Text<64> {
-    let report = registry.report(now());
-    let blamed = report.checks().find(|check| check.status().known() == Some(report.overall()));
+fn reason(report: &HealthReport<'_, &str, 3>) -> Text<64> {
+    let overall = report.overall();
+    let blamed = report.checks().find(|check| check.status().known() == Some(overall));
     blamed.map_or(Text::new(), |check| check.message())
 }

@@ -3,8 +3,6 @@
 //! Whoever reads the notes sets the pace: a note waits until there is room for it, and none is lost.
 
 use core::cell::{Cell, RefCell};
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embassy_sync::channel::Channel;
 use mesh_protocol::control::Note;
 use mesh_protocol::message::NodeId;
 use mesh_protocol::record::{
@@ -14,6 +12,8 @@ use resil_core::health::HealthStatus;
 use resil_core::text::Text;
 use resil_core::{Clock, Instant};
 use resil_embassy::EmbassyClock;
+
+use crate::queue::Queue;
 
 /// Notes that wait to be read.
 const WAITING: usize = 32;
@@ -25,7 +25,7 @@ pub(crate) fn now() -> Instant {
 
 /// The notes of a node since its start.
 pub(crate) struct Journal {
-    notes: Channel<NoopRawMutex, Note, WAITING>,
+    notes: Queue<Note, WAITING>,
     counts: RefCell<Counts>,
     issued: Cell<u64>,
     out: Cell<u32>,
@@ -53,7 +53,7 @@ impl Journal {
             hang_ups: 0,
         };
         Self {
-            notes: Channel::new(),
+            notes: Queue::new(),
             counts: RefCell::new(counts),
             issued: Cell::new(0),
             out: Cell::new(0),
@@ -66,7 +66,7 @@ impl Journal {
         self.issued.set(id + 1);
         self.out.set(self.out.get() + 1);
         let issued_at = now();
-        self.notes.send(Note::Issued(id + 1)).await;
+        self.notes.put(|| Note::Issued(id + 1)).await;
         Ticket { id, kind, peer, issued_at }
     }
 
@@ -75,7 +75,7 @@ impl Journal {
         let Ticket { id, kind, peer, issued_at } = ticket;
         let (issued_at, ended_at) = (issued_at.as_nanos(), now().as_nanos());
         let ended = Ended { id, kind, peer, issued_at, ended_at, end, attempts };
-        self.notes.send(Note::Ended(ended)).await;
+        self.notes.put(|| Note::Ended(ended)).await;
         self.out.set(self.out.get() - 1);
     }
 
@@ -86,17 +86,17 @@ impl Journal {
 
     /// A sender's request was let in.
     pub(crate) async fn admitted(&self, sender: NodeId, at: Instant) {
-        self.notes.send(Note::Admitted(Admitted { sender, at: at.as_nanos() })).await;
+        self.notes.put(|| Note::Admitted(Admitted { sender, at: at.as_nanos() })).await;
     }
 
     /// A breaker has changed its state.
     pub(crate) async fn breaker(&self, peer: NodeId, to: BreakerState) {
-        self.notes.send(Note::Breaker(BreakerMoved { peer, to, at: now().as_nanos() })).await;
+        self.notes.put(|| Note::Breaker(BreakerMoved { peer, to, at: now().as_nanos() })).await;
     }
 
     /// The node's health has changed.
     pub(crate) async fn health(&self, status: HealthStatus, reason: Text<64>) {
-        self.notes.send(Note::Health(HealthSeen { status, reason, at: now().as_nanos() })).await;
+        self.notes.put(|| Note::Health(HealthSeen { status, reason, at: now().as_nanos() })).await;
     }
 
     /// Counts something that is told with the next report.
@@ -107,16 +107,16 @@ impl Journal {
     /// Tells what has been counted.
     pub(crate) async fn report(&self) {
         let counts = *self.counts.borrow();
-        self.notes.send(Note::Counts(counts)).await;
+        self.notes.put(|| Note::Counts(counts)).await;
     }
 
     /// The last note.
     pub(crate) async fn done(&self) {
-        self.notes.send(Note::Done).await;
+        self.notes.put(|| Note::Done).await;
     }
 
     /// The next note; there is one reader.
     pub(crate) async fn next(&self) -> Note {
-        self.notes.receive().await
+        self.notes.take().await
     }
 }

@@ -1,8 +1,8 @@
 //! The line to other nodes: frames in and out, and who waits for which answer.
 
 use core::cell::Cell;
+use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embassy_sync::channel::Channel;
 use embassy_sync::signal::Signal;
 use mesh_protocol::message::{Message, NodeId};
 use mesh_protocol::serial::{Body, Datagram, Deframer, LONGEST, encode};
@@ -11,18 +11,34 @@ use resil_core::error::{NetworkError, WireError};
 use resil_firmware::board;
 
 use crate::node::Node;
-use crate::watchdog::Channel as Watched;
+use crate::queue::Queue;
+use crate::watchdog::{self, Task};
 
 /// Frames that wait to be sent; beyond them, sending waits.
 const OUTGOING: usize = 8;
 
-/// How a peer answered: it served, or its refusal.
-pub(crate) type Answer = Result<(), WireError>;
+/// How a peer answered: it served, or it refused.
+pub(crate) type Answer = Result<(), Refusal>;
+
+/// What a node remembers of a peer's structured error, which takes ten times the room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal {
+    /// The number of its code.
+    pub(crate) number: u16,
+    /// When to come back, where it says so.
+    pub(crate) wait: Option<Duration>,
+}
+
+impl From<WireError> for Refusal {
+    fn from(error: WireError) -> Self {
+        Self { number: error.number(), wait: error.retry_after() }
+    }
+}
 
 /// The line, shared by all tasks.
 pub(crate) struct Link {
     from: Cell<NodeId>,
-    outgoing: Channel<NoopRawMutex, Datagram, OUTGOING>,
+    outgoing: Queue<Datagram, OUTGOING>,
     waiting: [Waiting; SLOTS],
     next: Cell<u64>,
     is_cut: Cell<bool>,
@@ -38,7 +54,7 @@ impl Link {
     pub(crate) const fn new() -> Self {
         Self {
             from: Cell::new(0),
-            outgoing: Channel::new(),
+            outgoing: Queue::new(),
             waiting: [const { Waiting { request: Cell::new(None), answer: Signal::new() } }; SLOTS],
             next: Cell::new(0),
             is_cut: Cell::new(false),
@@ -50,9 +66,9 @@ impl Link {
         self.from.set(node);
     }
 
-    /// Sends this to a peer.
-    pub(crate) async fn send(&self, to: NodeId, body: Body) {
-        self.outgoing.send(Datagram { from: self.from.get(), to, body }).await;
+    /// Sends to a peer what `body` makes.
+    pub(crate) async fn send(&self, to: NodeId, body: impl FnOnce() -> Body) {
+        self.outgoing.put(|| Datagram { from: self.from.get(), to, body: body() }).await;
     }
 
     /// Sends a request and waits for its answer. Dropping the future gives the request up.
@@ -67,7 +83,7 @@ impl Link {
         waiting.answer.reset();
         waiting.request.set(Some((peer, id)));
         let _given_up = GiveUp(waiting);
-        self.send(peer, Body::Message(Message::Request { id })).await;
+        self.send(peer, || Body::Message(Message::Request { id })).await;
         waiting.answer.wait().await
     }
 
@@ -110,7 +126,7 @@ impl Drop for GiveUp<'_> {
 pub(crate) async fn transmit(node: &'static Node) {
     let mut frame = [0; LONGEST];
     loop {
-        let datagram = node.link.outgoing.receive().await;
+        let datagram = node.link.outgoing.take().await;
         if node.link.is_cut.get() {
             continue;
         }
@@ -130,7 +146,7 @@ pub(crate) async fn receive(node: &'static Node) {
     let mut deframer = Deframer::<LONGEST>::new();
     let mut damaged = 0;
     loop {
-        let alive = node.watchdog.alive_while(Watched::Receive, board::LINK.read(&mut bytes));
+        let alive = watchdog::alive_while(Task::Receive, board::LINK.read(&mut bytes));
         let len = alive.await;
         for &byte in &bytes[..len] {
             let datagram: Option<Datagram> = deframer.push(byte);
@@ -163,7 +179,11 @@ impl Node {
             }
             Body::Message(Message::Request { id }) => return self.route(from, id).await,
             Body::Message(Message::Reply { id, answer }) => {
-                if !self.flood.is_answered(id, &answer) && !self.link.answered(from, id, answer) {
+                if let Err(refusal) = &answer {
+                    defmt::debug!("node {=u8} refuses: {}", from, refusal);
+                }
+                let answer = answer.map_err(Refusal::from);
+                if !self.flood.is_answered(id, answer) && !self.link.answered(from, id, answer) {
                     self.journal.count(|counts| counts.late += 1);
                 }
                 return;
@@ -172,7 +192,7 @@ impl Node {
             Body::Message(Message::Hello { .. }) => return,
         }
         if body == Body::Connect {
-            self.link.send(from, Body::Accept).await;
+            self.link.send(from, || Body::Accept).await;
         }
     }
 }

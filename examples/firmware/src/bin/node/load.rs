@@ -15,7 +15,7 @@ use resil_embassy::clock::sleep_until;
 use crate::entropy;
 use crate::journal::{Ticket, now};
 use crate::node::Node;
-use crate::watchdog::Channel as Watched;
+use crate::watchdog::{self, Task};
 
 /// Requests that wait for their turn: as many as come while patience lasts, and room to spare.
 const WAITING: usize = 128;
@@ -74,10 +74,11 @@ impl Load {
 pub(crate) async fn issue(node: &'static Node) {
     let neighbours = node.peers.len() as u32;
     let mean = 1_000_000 / settings::orderly_rate(neighbours);
+    sleep_until(now().saturating_add(watchdog::splay(entropy::draw()))).await;
     let mut at = Instant::now();
     loop {
         at += Duration::from_micros(entropy::below(2 * mean).into());
-        node.watchdog.alive_while(Watched::Issue, Timer::at(at)).await;
+        watchdog::alive_while(Task::Issue, Timer::at(at)).await;
         if node.load.is_stopped.get() {
             break;
         }
@@ -88,7 +89,7 @@ pub(crate) async fn issue(node: &'static Node) {
             node.journal.end(ticket, end, Attempts::default()).await;
         }
     }
-    node.watchdog.retire(Watched::Issue);
+    watchdog::retire(Task::Issue);
 }
 
 /// Sends one request after another; there are as many of these as slots.
@@ -112,7 +113,7 @@ pub(crate) async fn expire(node: &'static Node) {
         }
         let oldest = node.load.waiting.borrow().front().map(|ticket| ticket.issued_at);
         let next = oldest.unwrap_or_else(now).saturating_add(PATIENCE);
-        node.watchdog.alive_while(Watched::Expire, sleep_until(next)).await;
+        watchdog::alive_while(Task::Expire, sleep_until(next)).await;
     }
 }
 

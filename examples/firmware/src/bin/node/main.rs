@@ -13,6 +13,7 @@ mod load;
 mod node;
 mod peer;
 mod protection;
+mod queue;
 mod server;
 mod snapshot;
 mod watchdog;
@@ -30,7 +31,7 @@ use resil_firmware::{board, exit};
 use static_cell::StaticCell;
 
 /// The task that is made to hang, and its name.
-const HANGS: (watchdog::Channel, &str) = (watchdog::Channel::Serve, "serve");
+const HANGS: (watchdog::Task, &str) = (watchdog::Task::Serve, "serve");
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
@@ -44,7 +45,7 @@ async fn start(spawner: Spawner) {
     let mode = Mode::read();
     let retained = Retained::take().expect("once");
     let found = snapshot::look(&retained);
-    let (restored, starved) = (found.peers > 0, watchdog::starved(&found.boot));
+    let (restored, starved) = (found.peers > 0, watchdog::start(&found.boot));
     let of_peers = found.peers;
     defmt::info!("{=str} is up: {}, {=usize} snapshots of peers", board::NAME, mode, of_peers);
     if let Some(name) = &starved {
@@ -54,14 +55,14 @@ async fn start(spawner: Spawner) {
         Mode::Obey => {
             let mut orders = Orders::new();
             let start = orders.start(restored, starved).await;
-            let node = Node::new(&start, retained, found.boot);
+            let node = Node::new(&start, retained);
             spawner.spawn(control::obey(node, orders).expect("once"));
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);
             node.ask(spawner);
         }
         Mode::Alone(part) => {
-            let node = Node::new(&with_one_peer(part), retained, found.boot);
+            let node = Node::new(&with_one_peer(part), retained);
             node.serve(spawner);
             spawner.spawn(alone::play(node, part, spawner).expect("once"));
         }
@@ -72,13 +73,13 @@ async fn start(spawner: Spawner) {
         }
         Mode::Hang => {
             let part = Alone { id: 1, peer: 2, role: Role::Floods, seconds: 0, protected: true };
-            let node = Node::new(&with_one_peer(part), retained, found.boot);
+            let node = Node::new(&with_one_peer(part), retained);
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);
             node.ask(spawner);
             Timer::after_secs(1).await;
             defmt::info!("task {=str} hangs from now on", HANGS.1);
-            node.watchdog.hang(HANGS.0);
+            watchdog::hang(HANGS.0);
         }
         Mode::Panic => panic!("as was asked for"),
         Mode::HardFault => cortex_m::asm::udf(),

@@ -1,14 +1,14 @@
 //! A node that has been told to start.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use embassy_executor::Spawner;
 use embassy_time::Timer;
 use heapless::Vec;
 use mesh_protocol::control::NEIGHBOURS;
 use mesh_protocol::message::NodeId;
 use mesh_protocol::settings::SLOTS;
-use resil_core::health::BootRecord;
 use resil_core::text::Text;
+use resil_embassy::watchdog::RECORD;
 use resil_firmware::retained::Retained;
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -20,7 +20,6 @@ use crate::load::Load;
 use crate::peer::{self, Peer};
 use crate::protection::{Admission, Guard};
 use crate::server::Server;
-use crate::watchdog::Watchdog;
 use crate::{entropy, health, link, load, server, snapshot, watchdog};
 
 /// What its tasks share. They run on one thread, by turns.
@@ -32,14 +31,15 @@ pub(crate) struct Node {
     pub(crate) load: &'static Load,
     pub(crate) flood: Flood,
     pub(crate) journal: &'static Journal,
-    pub(crate) watchdog: Watchdog,
+    /// What the watchdog's gate wants to be kept.
+    pub(crate) boot: Cell<[u8; RECORD]>,
     pub(crate) retained: RefCell<Retained>,
     is_protected: bool,
 }
 
 impl Node {
     /// The node, with what it knew before a reset.
-    pub(crate) fn new(start: &Start, retained: Retained, boot: BootRecord) -> &'static Self {
+    pub(crate) fn new(start: &Start, retained: Retained) -> &'static Self {
         // What is large is made where it lies: the stack has no room for it.
         static NAMES: ConstStaticCell<Vec<Text<8>, NEIGHBOURS>> = ConstStaticCell::new(Vec::new());
         static PEERS: ConstStaticCell<Vec<Peer, NEIGHBOURS>> = ConstStaticCell::new(Vec::new());
@@ -63,7 +63,7 @@ impl Node {
             load: LOAD.take(),
             flood: Flood::new(),
             journal: JOURNAL.take(),
-            watchdog: Watchdog::start(boot),
+            boot: Cell::new([0; RECORD]),
             retained: RefCell::new(retained),
             is_protected: start.protected,
         });

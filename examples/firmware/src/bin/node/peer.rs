@@ -5,23 +5,26 @@ use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::semaphore::{FairSemaphore, Semaphore};
 use embassy_sync::signal::Signal;
-use embassy_time::with_timeout;
 use mesh_protocol::message::NodeId;
 use mesh_protocol::record::{Attempts, End};
 use mesh_protocol::serial::Body;
-use mesh_protocol::settings::{ATTEMPT_TIMEOUT, LONGEST_HOLD, SLOTS};
-use resil_core::error::{ErrorCode, NetworkError, RateLimitError, WireError};
+use mesh_protocol::settings::SLOTS;
+use resil_core::error::{ErrorCode, NetworkError};
 use resil_core::health::{Beat, Heartbeat, HeartbeatConfig, HeartbeatStatus};
-use resil_core::outcome::RetryHint;
 use resil_core::text::Text;
-use resil_core::{Instant, Rejected, RetryAt, valid};
+use resil_core::valid;
+use resil_embassy::timeout;
 
 use crate::journal::now;
+use crate::link::Answer;
 use crate::node::Node;
 use crate::protection::{Guard, PeerError};
 
 /// How long a peer gets to accept a connection.
-const CONNECT_WITHIN: embassy_time::Duration = embassy_time::Duration::from_millis(40);
+const CONNECT_WITHIN: Duration = Duration::from_millis(40);
+
+/// How a request ends that was not sent because the peer has named a time to come back.
+const HELD: u16 = ErrorCode::RateLimitExceeded.number();
 
 /// Whatever comes from a peer shows that it is there.
 static HEARTBEAT: HeartbeatConfig = valid!(
@@ -39,8 +42,6 @@ pub(crate) struct Peer {
     /// Held while connecting, so that requests which find no connection make one between them.
     connecting: FairSemaphore<NoopRawMutex, SLOTS>,
     connected: Signal<NoopRawMutex, bool>,
-    /// The instant before which the peer asked not to be asked again.
-    not_before: Cell<Instant>,
     heartbeat: RefCell<Heartbeat<&'static HeartbeatConfig>>,
 }
 
@@ -54,7 +55,6 @@ impl Peer {
             is_connected: Cell::new(false),
             connecting: FairSemaphore::new(1),
             connected: Signal::new(),
-            not_before: Cell::new(Instant::EPOCH),
             heartbeat: RefCell::new(heartbeat),
         }
     }
@@ -86,54 +86,32 @@ impl Peer {
     /// Sends one request to the peer: retried, under its breaker, and not before it wants one.
     pub(crate) async fn request(&self, node: &Node) -> (End, Attempts) {
         let attempts = Cell::new(Attempts::default());
-        let attempt = || async {
-            self.heed(node)?;
-            self.guard.attempt(node, || self.attempt(node, &attempts)).await
-        };
-        let end = self.guard.retry(attempt).await;
+        let end = self.guard.call(node, || self.attempt(node, &attempts)).await;
         let attempts = attempts.get();
-        node.journal.count(|counts| counts.retries += u64::from(attempts.made.saturating_sub(1)));
+        node.journal.count(|counts| {
+            counts.retries += u64::from(attempts.made.saturating_sub(1));
+            counts.held += u64::from(end == End::Refused(HELD) && attempts.made == 0);
+        });
         (end, attempts)
     }
 
-    /// Refuses for the peer while the time that it has named is not there.
-    fn heed(&self, node: &Node) -> Result<(), RateLimitError> {
-        let not_before = self.not_before.get();
-        if not_before.is_reached(now()) {
-            return Ok(());
-        }
-        node.journal.count(|counts| counts.held += 1);
-        let retry = RetryAt::At(not_before);
-        Err(RateLimitError::new(Rejected::new(ErrorCode::RateLimitExceeded, retry)))
-    }
-
-    /// Tries once, within the time of one attempt.
+    /// Tries once; what is not over in time is dropped.
     async fn attempt(&self, node: &Node, attempts: &Cell<Attempts>) -> Result<(), PeerError> {
         let Attempts { made, wasted } = attempts.get();
         // Wasted until it is known to have brought something.
         attempts.set(Attempts { made: made + 1, wasted: wasted + 1 });
-        let timeout = ATTEMPT_TIMEOUT.try_into().expect("a timeout is short");
-        let Ok(answer) = with_timeout(timeout, self.exchange(node)).await else {
-            return Err(PeerError::Network(NetworkError::timeout().with_peer(self.id)));
-        };
-        let answer = answer.map_err(PeerError::Network)?;
+        let answer = self.exchange(node).await.map_err(PeerError::Network)?;
         attempts.set(Attempts { made: made + 1, wasted });
         answer.map_err(|refusal| {
-            self.hold(&refusal);
-            PeerError::Answered(refusal.number())
+            if let Some(wait) = refusal.wait {
+                self.guard.hold(wait);
+            }
+            PeerError::Answered(refusal.number)
         })
     }
 
-    /// Obeys the peer: nothing goes out to it for as long as it said, within reason.
-    fn hold(&self, refusal: &WireError) {
-        defmt::debug!("node {=u8} refuses: {}", self.id, refusal);
-        if let RetryHint::After(wait) = refusal.hint() {
-            self.not_before.set(now().saturating_add(wait.min(LONGEST_HOLD)));
-        }
-    }
-
     /// Sends one request, without asking the breaker and without heeding what the peer said.
-    async fn exchange(&self, node: &Node) -> Result<Result<(), WireError>, NetworkError> {
+    async fn exchange(&self, node: &Node) -> Result<Answer, NetworkError> {
         self.connect(node).await?;
         node.link.ask(self.id).await
     }
@@ -157,8 +135,8 @@ impl Peer {
 
     async fn connect_once(&self, node: &Node) -> Result<(), NetworkError> {
         self.connected.reset();
-        node.link.send(self.id, Body::Connect).await;
-        match with_timeout(CONNECT_WITHIN, self.connected.wait()).await {
+        node.link.send(self.id, || Body::Connect).await;
+        match timeout(CONNECT_WITHIN, self.connected.wait()).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(NetworkError::connection_failed()),
             Err(_) => Err(NetworkError::timeout()),

@@ -14,7 +14,7 @@ use resil_embassy::clock::sleep_until;
 use crate::journal::now;
 use crate::node::Node;
 use crate::protection::Admission;
-use crate::watchdog::Channel as Watched;
+use crate::watchdog::{self, Task};
 
 /// Requests that wait to be served; half a second of work at the least.
 const QUEUE: usize = 128;
@@ -72,7 +72,7 @@ impl Node {
     pub(crate) async fn route(&self, from: NodeId, id: u64) {
         // It was connected to this node before a reset, say; it is to begin anew.
         if !self.server.is_connected(from) {
-            return self.link.send(from, Body::Close).await;
+            return self.link.send(from, || Body::Close).await;
         }
         let refusal = match self.server.admission.admit(from) {
             Ok(at) => {
@@ -88,7 +88,7 @@ impl Node {
                 refusal
             }
         };
-        self.link.send(from, reply(id, Err(refusal))).await;
+        self.link.send(from, || reply(id, Err(refusal))).await;
     }
 }
 
@@ -102,12 +102,12 @@ pub(crate) async fn serve(node: &'static Node) {
     let server = &node.server;
     let mut free_at = now();
     loop {
-        let job = node.watchdog.alive_while(Watched::Serve, server.work.receive()).await;
+        let job = watchdog::alive_while(Task::Serve, server.work.receive()).await;
         // From the arrival, not from now: waking up late costs no capacity.
         free_at = free_at.max(job.arrived).saturating_add(server.service_time.get());
-        node.watchdog.alive_while(Watched::Serve, sleep_until(free_at)).await;
+        watchdog::alive_while(Task::Serve, sleep_until(free_at)).await;
         server.waiting.set(server.waiting.get() - 1);
         node.journal.count(|counts| counts.served += 1);
-        node.link.send(job.from, reply(job.id, Ok(()))).await;
+        node.link.send(job.from, || reply(job.id, Ok(()))).await;
     }
 }

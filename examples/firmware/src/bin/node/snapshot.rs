@@ -5,30 +5,40 @@
 
 use embassy_time::Timer;
 use heapless::Vec;
+use mesh_protocol::control::NEIGHBOURS;
 use mesh_protocol::message::NodeId;
 use mesh_protocol::serial::{Deframer, encode};
 use mesh_protocol::settings;
-use resil_core::health::BootRecord;
+use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::rate_limit::RateLimit;
 use resil_core::snapshot::{Persist, SnapshotError};
+use resil_embassy::watchdog::RECORD;
 use resil_firmware::retained::{ROOM, Retained};
 use serde::{Deserialize, Serialize};
 
 use crate::journal::now;
 use crate::node::Node;
-use crate::watchdog::POLICY;
 
 /// The longest snapshot of one machine.
 const LONGEST: usize = <RateLimit>::LEN;
 
+/// Bytes around a snapshot: which it is of, its length, checksum, and the frame's two.
+const AROUND: usize = 10;
+
 /// The longest frame.
-const FRAME: usize = LONGEST + 16;
+const FRAME: usize = LONGEST + AROUND;
+
+/// There is room for a breaker and a limit of each neighbour, and for all that have none of their own.
+const _: () = {
+    let peer = <CircuitBreakerConfig as Persist>::LEN + LONGEST + 2 * AROUND;
+    assert!(NEIGHBOURS * peer + FRAME + RECORD + AROUND <= ROOM);
+};
 
 /// One machine's snapshot.
 #[derive(Serialize, Deserialize)]
 enum Kept {
     /// The watchdog's record.
-    Boot(Vec<u8, LONGEST>),
+    Boot([u8; RECORD]),
     /// The breaker of a peer.
     Breaker(NodeId, Vec<u8, LONGEST>),
     /// The limit of a sender, or of those that have none of their own.
@@ -39,7 +49,7 @@ enum Kept {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// What the watchdog's gate left.
-    pub(crate) boot: BootRecord,
+    pub(crate) boot: [u8; RECORD],
     /// Snapshots of peers that hold.
     pub(crate) peers: usize,
 }
@@ -49,7 +59,7 @@ pub(crate) fn look(retained: &Retained) -> Found {
     let mut found = Found::default();
     for kept in frames(retained.read()) {
         match kept {
-            Kept::Boot(bytes) => found.boot = POLICY.restore(&bytes, now()).unwrap_or_default(),
+            Kept::Boot(record) => found.boot = record,
             Kept::Breaker(_, bytes) => {
                 found.peers += usize::from(settings::BREAKER.restore(&bytes, now()).is_ok());
             }
@@ -89,7 +99,7 @@ impl Node {
     pub(crate) fn keep(&self) {
         self.retained.borrow_mut().keep(|bytes| {
             let mut frames = Frames { bytes, len: 0 };
-            frames.add(Kept::Boot, |to| self.watchdog.save(to));
+            frames.push(&Kept::Boot(self.boot.get()));
             for peer in self.peers {
                 peer.guard.save(|save| frames.add(|bytes| Kept::Breaker(peer.id, bytes), save));
             }
@@ -115,7 +125,11 @@ impl Frames<'_> {
         let mut bytes = Vec::from_array([0; LONGEST]);
         let Ok(len) = save(&mut bytes) else { return };
         bytes.truncate(len);
-        if let Ok(frame) = encode(&kind(bytes), &mut self.bytes[self.len..]) {
+        self.push(&kind(bytes));
+    }
+
+    fn push(&mut self, kept: &Kept) {
+        if let Ok(frame) = encode(kept, &mut self.bytes[self.len..]) {
             self.len += frame.len();
         }
     }
