@@ -2,6 +2,7 @@
 #![no_std]
 #![no_main]
 
+mod admission;
 mod alone;
 mod control;
 mod entropy;
@@ -55,14 +56,14 @@ async fn start(spawner: Spawner) {
         Mode::Obey => {
             let mut orders = Orders::new();
             let start = orders.start(restored, starved).await;
-            let node = Node::new(&start, retained);
+            let node = Node::new(&start, retained, found.boot);
             spawner.spawn(control::obey(node, orders).expect("once"));
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);
             node.ask(spawner);
         }
         Mode::Alone(part) => {
-            let node = Node::new(&with_one_peer(part), retained);
+            let node = Node::new(&with_one_peer(part), retained, found.boot);
             node.serve(spawner);
             spawner.spawn(alone::play(node, part, spawner).expect("once"));
         }
@@ -73,7 +74,7 @@ async fn start(spawner: Spawner) {
         }
         Mode::Hang => {
             let part = Alone { id: 1, peer: 2, role: Role::Floods, seconds: 0, protected: true };
-            let node = Node::new(&with_one_peer(part), retained);
+            let node = Node::new(&with_one_peer(part), retained, found.boot);
             spawner.spawn(control::report(node).expect("once"));
             node.serve(spawner);
             node.ask(spawner);

@@ -12,13 +12,14 @@ use resil_embassy::watchdog::RECORD;
 use resil_firmware::retained::Retained;
 use static_cell::{ConstStaticCell, StaticCell};
 
+use crate::admission::Admission;
 use crate::control::Start;
 use crate::flood::Flood;
 use crate::journal::Journal;
 use crate::link::Link;
 use crate::load::Load;
 use crate::peer::{self, Peer};
-use crate::protection::{Admission, Guard};
+use crate::protection::Guard;
 use crate::server::Server;
 use crate::{entropy, health, link, load, server, snapshot, watchdog};
 
@@ -39,7 +40,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// The node, with what it knew before a reset.
-    pub(crate) fn new(start: &Start, retained: Retained) -> &'static Self {
+    pub(crate) fn new(start: &Start, retained: Retained, boot: [u8; RECORD]) -> &'static Self {
         // What is large is made where it lies: the stack has no room for it.
         static NAMES: ConstStaticCell<Vec<Text<8>, NEIGHBOURS>> = ConstStaticCell::new(Vec::new());
         static PEERS: ConstStaticCell<Vec<Peer, NEIGHBOURS>> = ConstStaticCell::new(Vec::new());
@@ -63,7 +64,7 @@ impl Node {
             load: LOAD.take(),
             flood: Flood::new(),
             journal: JOURNAL.take(),
-            boot: Cell::new([0; RECORD]),
+            boot: Cell::new(boot),
             retained: RefCell::new(retained),
             is_protected: start.protected,
         });

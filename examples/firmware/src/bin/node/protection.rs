@@ -1,23 +1,21 @@
-//! Where resil comes in: who is let in, which call is made, and what is tried again.
+//! The side that asks: which call is made, and what is tried again.
 //!
-//! The only file that knows whether resil is on. Off means that no limiter and no breaker is asked,
-//! and that whatever fails is tried again at once; everything else is the same code.
+//! Without resil no breaker is asked, and whatever fails is tried again at once; everything else is
+//! the same code.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::future::Future;
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use mesh_protocol::message::NodeId;
 use mesh_protocol::record::{BreakerState, End};
 use mesh_protocol::settings;
-use resil_core::call::{Bound, CallPolicy, Gate, Layers, Pipeline, Request};
+use resil_core::call::{self, Bound, CallPolicy, Gate, Layers, Pipeline, Request};
 use resil_core::circuit_breaker::{
     CircuitBreakerConfig, CircuitBreakerState, Permit, State, Transition,
 };
-use resil_core::error::{Cause, NetworkError, RateLimitError, ResilienceError, WireError};
-use resil_core::event::EventKind;
+use resil_core::error::{Cause, NetworkError, ResilienceError};
 use resil_core::outcome::{Classification, FailureClass};
-use resil_core::rate_limit::{KeyedHash, Pinned, RateLimit, RateLimiter, Slot};
 use resil_core::retry::RetryPolicy;
 use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::text::Text;
@@ -25,11 +23,8 @@ use resil_core::{ErrorCode, Instant, Rejected, RetryAt, valid};
 use resil_embassy::{Peer, retry_with_policy};
 
 use crate::entropy::draw;
-use crate::journal::now;
 use crate::node::Node;
-
-/// Senders that have a limit of their own; others share one.
-const SENDERS: usize = 32;
+use crate::snapshot::Save;
 
 /// How a request to a peer can end badly, once it has been sent.
 #[derive(Debug)]
@@ -51,63 +46,6 @@ fn classify(error: &PeerError) -> Classification {
         PeerError::Answered(_) => Classification::Ignored,
     }
 }
-
-type Senders = RateLimiter<
-    NodeId,
-    RateLimit,
-    [Slot<NodeId, RateLimit>; SENDERS],
-    [Pinned<NodeId, RateLimit>; 0],
->;
-
-/// The side that serves: a limit for each sender.
-pub(crate) struct Admission {
-    senders: Option<RefCell<Senders>>,
-}
-
-impl Admission {
-    pub(crate) fn new(protected: bool) -> Self {
-        let seed = (0..4).fold(0, |seed, _| seed << 32 | u128::from(draw()));
-        let limit = RateLimit::new(settings::LIMIT);
-        let senders =
-            protected.then(|| RefCell::new(Senders::new(limit, KeyedHash::from_seed(seed))));
-        Self { senders }
-    }
-
-    /// Lets a message in, at the instant with which that was decided, or says why not and when.
-    pub(crate) fn admit(&self, sender: NodeId) -> Result<Instant, WireError> {
-        let now = now();
-        let Some(senders) = &self.senders else { return Ok(now) };
-        let answer = senders.borrow_mut().check(&sender, 1, now);
-        answer.map(|_| now).map_err(|rejected| {
-            let event = EventKind::of_refusal(rejected).number();
-            defmt::debug!("[{=u16}] node {=u8}: {}", event, sender, rejected);
-            let error = ResilienceError::<PeerError>::from(RateLimitError::new(rejected));
-            error.with_detail("sender", sender).wire(now)
-        })
-    }
-}
-
-impl Admission {
-    /// Hands everyone who owes something to `each`, with what writes it.
-    pub(crate) fn save(&self, mut each: impl FnMut(Option<NodeId>, Save<'_>)) {
-        let (Some(senders), now) = (&self.senders, now()) else { return };
-        for entry in senders.borrow().entries(now) {
-            each(entry.id.copied(), &mut |to| entry.limit.save(entry.state, now, to));
-        }
-    }
-
-    /// Takes over what a sender owed in the life before.
-    pub(crate) fn restore(&self, id: Option<NodeId>, bytes: &[u8]) -> Result<(), SnapshotError> {
-        let (Some(senders), now) = (&self.senders, now()) else { return Ok(()) };
-        let state = RateLimit::new(settings::LIMIT).restore(bytes, now)?;
-        // A sender that finds no slot shares the common one, which is kept too.
-        let _ = senders.borrow_mut().adopt(id, 0, state, now);
-        Ok(())
-    }
-}
-
-/// Writes the snapshot of one machine.
-pub(crate) type Save<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, SnapshotError>;
 
 type Classifier = fn(&PeerError) -> Classification;
 
@@ -140,14 +78,7 @@ impl Gate for Hold {
         if self.0.is_reached(now) { Ok(()) } else { Err(refusal) }
     }
 
-    fn settle(
-        &mut self,
-        (): (),
-        _: resil_core::call::End,
-        _: &mut impl FnMut() -> u32,
-        _: Instant,
-    ) {
-    }
+    fn settle(&mut self, (): (), _: call::End, _: &mut impl FnMut() -> u32, _: Instant) {}
 }
 
 impl Pipeline for Neighbour {
@@ -181,7 +112,7 @@ impl Pipeline for Neighbour {
     }
 }
 
-/// The side that asks: what stands between a node and one of its peers.
+/// What stands between a node and one of its peers.
 pub(crate) struct Guard {
     id: NodeId,
     is_protected: bool,

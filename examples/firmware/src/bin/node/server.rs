@@ -11,9 +11,9 @@ use resil_core::Instant;
 use resil_core::error::{ErrorCode, WireError};
 use resil_embassy::clock::sleep_until;
 
+use crate::admission::Admission;
 use crate::journal::now;
 use crate::node::Node;
-use crate::protection::Admission;
 use crate::watchdog::{self, Task};
 
 /// Requests that wait to be served; half a second of work at the least.

@@ -45,6 +45,9 @@ enum Kept {
     Limit(Option<NodeId>, Vec<u8, LONGEST>),
 }
 
+/// Writes the snapshot of one machine.
+pub(crate) type Save<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, SnapshotError>;
+
 /// What was found at the start.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
