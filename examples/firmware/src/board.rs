@@ -14,21 +14,23 @@ mod mps2_an386;
 #[cfg(feature = "mps2-an386")]
 pub use mps2_an386::*;
 
+#[cfg(feature = "microbit")]
+mod microbit;
+#[cfg(feature = "microbit")]
+pub use microbit::*;
+
 #[cfg(feature = "node")]
 mod cmsdk_watchdog;
 
 /// An entry of the vector table.
-#[cfg(feature = "node")]
 type Vector = unsafe extern "C" fn();
 
-#[cfg(feature = "node")]
 unsafe extern "C" {
     /// cortex-m-rt's: whatever interrupt is not expected ends here.
     fn DefaultHandler();
 }
 
 /// Lets these interrupts through.
-#[cfg(feature = "node")]
 fn unmask(interrupts: &[usize]) {
     let mask = interrupts.iter().fold(0, |mask, interrupt| mask | 1 << interrupt);
     // SAFETY: their handlers are in the vector table, and no critical section relies on their being

@@ -11,6 +11,8 @@ pub const FAILURE: i32 = 1;
 pub const PANIC: i32 = 101;
 /// The processor took a hard fault.
 pub const HARD_FAULT: i32 = 102;
+/// Its watchdog was not fed: on a board whose watchdog QEMU does not have.
+pub const WATCHDOG: i32 = 103;
 
 /// Ends QEMU with this status.
 pub fn with(status: i32) -> ! {

@@ -27,7 +27,10 @@ impl Uart {
     ///
     /// Dropping the future loses none.
     pub async fn read(&self, buffer: &mut [u8]) -> usize {
-        self.received.read(buffer).await
+        let len = self.received.read(buffer).await;
+        // What the interrupt had no room for.
+        critical_section::with(|_| self.receive());
+        len
     }
 
     /// Writes `bytes`, as fast as the line takes them.
@@ -53,12 +56,18 @@ impl Uart {
     /// The interrupt's handler.
     pub(crate) fn on_interrupt(&self) {
         self.port.acknowledge();
-        while let Some(byte) = self.port.read() {
-            // Where there is no more room the byte is lost, as with an overrun on the line.
-            let _ = self.received.try_write(&[byte]);
-        }
+        self.receive();
         if self.port.is_writable() {
             self.writer.wake();
+        }
+    }
+
+    /// Takes what has come, as long as there is room. The rest stays with the port: a sender that is
+    /// held back waits, and any other one overruns it.
+    fn receive(&self) {
+        while self.received.free_capacity() > 0 {
+            let Some(byte) = self.port.read() else { return };
+            let _ = self.received.try_write(&[byte]);
         }
     }
 }

@@ -23,11 +23,14 @@ const TIMER: Register = register(0x4003_0000);
 
 struct TimeDriver {
     seconds: Mutex<Cell<u64>>,
+    /// The last reading.
+    latest: Mutex<Cell<u64>>,
     queue: Mutex<RefCell<Queue>>,
 }
 
 embassy_time_driver::time_driver_impl!(static DRIVER: TimeDriver = TimeDriver {
     seconds: Mutex::new(Cell::new(0)),
+    latest: Mutex::new(Cell::new(0)),
     queue: Mutex::new(RefCell::new(Queue::new())),
 });
 
@@ -51,8 +54,13 @@ impl TimeDriver {
             count = SYST::get_current();
             seconds += 1;
         }
-        let fraction = (CLOCK_HZ - 1).saturating_sub(count) / CYCLES_PER_TICK;
-        seconds * TICK_HZ + u64::from(fraction)
+        // Zero is what the counter starts with, and the first cycle of the next second.
+        let cycles = if count == 0 { 0 } else { CLOCK_HZ - count };
+        let ticks = seconds * TICK_HZ + u64::from(cycles / CYCLES_PER_TICK);
+        // QEMU shows zero, too, from the end of a second until it gets to raising the interrupt.
+        let latest = self.latest.borrow(section);
+        latest.set(latest.get().max(ticks));
+        latest.get()
     }
 
     /// Sets the timer for the next alarm, and wakes whoever is due.
