@@ -16,10 +16,15 @@
 //! | [`wire`] | what goes over TCP, and over the pipes to the supervisor |
 //! | [`node`] | one node: its server, its links to peers, its load, its health, its journal;
 //! | | `node/protection.rs` is the only file that knows whether resil is on |
+//! | `bridge` | what stands for a node that is firmware in an emulated microcontroller |
+//! | [`orphan`] | no process outlives its parent |
 //! | [`supervisor`] | processes, schedule, records, checks, report |
 
+#[cfg(target_os = "linux")]
+mod bridge;
 mod cli;
 mod node;
+mod orphan;
 mod settings;
 mod supervisor;
 mod wire;
@@ -44,6 +49,15 @@ fn main() -> ExitCode {
         Some(cli::Role::Node { id }) => {
             let _node = arguments.log.map(|level| log(id, level));
             runtime.block_on(tasks.run_until(node::main(id)))
+        }
+        #[cfg(target_os = "linux")]
+        Some(cli::Role::Bridge(bridge)) => {
+            let _node = arguments.log.map(|level| log(bridge.id, level));
+            runtime.block_on(tasks.run_until(bridge::main(bridge)))
+        }
+        #[cfg(target_os = "linux")]
+        Some(cli::Role::Machine { parent, program, arguments }) => {
+            orphan::become_program(parent, &program, &arguments)
         }
         None => runtime.block_on(tasks.run_until(supervisor::main(arguments))),
     };

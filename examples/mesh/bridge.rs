@@ -1,0 +1,193 @@
+//! The bridge of a firmware node: to the supervisor and to the peers it is a node like any other, and
+//! behind it is an emulated microcontroller with two UARTs.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | [`machine`], [`qmp`] | QEMU: started, reset, switched off |
+//! | [`cable`] | the UART that leads to other nodes, frame by frame; [`line`] is what disturbs it |
+//! | [`links`] | its datagrams as TCP connections, and back |
+//! | [`control`] | the UART to the supervisor; [`notebook`] makes reports of what it tells |
+
+mod cable;
+mod control;
+mod line;
+mod links;
+mod machine;
+mod notebook;
+mod qmp;
+
+use crate::cli::BridgeArguments;
+use crate::orphan::die_with_parent;
+use crate::settings;
+use crate::wire::{Command, Frames, Report, Word};
+use anyhow::{Context, bail};
+use cable::Cable;
+use control::{Notes, give};
+use core::net::Ipv4Addr;
+use futures_util::{SinkExt, StreamExt};
+use machine::{Machine, Uarts};
+use mesh_protocol::control::{Note, Order};
+use notebook::Notebook;
+use resil_core::Clock;
+use resil_core::chaos::Stream;
+use resil_std::clock::SystemClock;
+use std::process::ExitCode;
+use tokio::io::{AsyncRead, AsyncWrite, Stdin, Stdout, split, stdin, stdout};
+use tokio::net::TcpListener;
+use tokio::task::spawn_local;
+use tokio::time::{interval, sleep};
+use tokio_util::codec::{FramedRead, FramedWrite};
+
+type Commands = FramedRead<Stdin, Frames<Command, Word>>;
+type Words = FramedWrite<Stdout, Frames<Command, Word>>;
+
+/// The bridge's process. It ends when told to, and when the supervisor is gone; QEMU ends with it.
+pub(crate) async fn main(arguments: BridgeArguments) -> ExitCode {
+    let (id, board) = (arguments.id, arguments.board.name());
+    if let Err(error) = run(arguments).await {
+        eprintln!("node {id} ({board}): {error:#}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+async fn run(arguments: BridgeArguments) -> anyhow::Result<()> {
+    die_with_parent()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port")?;
+    let port = listener.local_addr()?.port();
+    let mut commands = FramedRead::new(stdin(), Frames::of_control());
+    let mut words = FramedWrite::new(stdout(), Frames::of_control());
+    let (mut machine, Uarts { link, control }) = Machine::start(&arguments).await?;
+    let (read, mut orders) = split(control);
+    let mut notes = Notes::of(read);
+    let up = tokio::select! {
+        up = notes.next() => up.context("the firmware hung up")?,
+        how = machine.ended() => bail!(how?),
+        // The supervisor is gone, or has something to say before it can be heard.
+        early = commands.next() => return early.transpose()?.map_or(Ok(()), |early| bail!("too early: {early:?}")),
+        () = sleep(settings::START_WITHIN) => bail!("the firmware does not start"),
+    };
+    let Note::Up { at, .. } = up else { bail!("the firmware begins with {up:?}") };
+    let book = Notebook::new(at, now());
+    words.send(Word::Listening { port, at: now(), emulator: Some(machine.pid) }).await?;
+
+    let Some(start) = commands.next().await.transpose()? else { return Ok(()) };
+    let Command::Start { neighbours, seed, protected } = start else {
+        bail!("expected to be told to start, got {start:?}");
+    };
+    let cable = Cable::new(arguments.id, link, seed)?;
+    spawn_local(cable.links.clone().accept(listener));
+    let peers = neighbours.iter().map(|&(peer, _)| peer).collect();
+    neighbours.into_iter().for_each(|(peer, port)| cable.links.moved(peer, port));
+    let start = Order::Start { node: arguments.id, neighbours: peers, seed, protected };
+    give(&mut orders, &start).await?;
+    let bridge =
+        Bridge { machine, cable, orders, start, book, words, told_to_reset: false, boots: 1 };
+    bridge.obey(commands, notes).await
+}
+
+/// The present, on the one clock of this process.
+fn now() -> u64 {
+    SystemClock.now().as_nanos()
+}
+
+/// A bridge whose firmware has begun.
+#[derive(Debug)]
+struct Bridge<W> {
+    machine: Machine,
+    cable: Cable,
+    orders: W,
+    /// What the firmware is told whenever it has booted.
+    start: Order,
+    book: Notebook,
+    words: Words,
+    told_to_reset: bool,
+    boots: u32,
+}
+
+impl<W: AsyncWrite + Unpin> Bridge<W> {
+    /// Carries and reports until told to stop or left alone.
+    async fn obey<R>(mut self, mut commands: Commands, mut notes: Notes<R>) -> anyhow::Result<()>
+    where
+        R: AsyncRead + Unpin,
+    {
+        let mut report = interval(settings::REPORT_EVERY);
+        loop {
+            tokio::select! {
+                command = commands.next() => match command.transpose()? {
+                    // The supervisor is gone.
+                    None => return self.machine.switch_off().await,
+                    Some(command) => self.follow(command).await?,
+                },
+                note = notes.next() => match note.context("the firmware hung up")? {
+                    Note::Up { at, restored, starved } => {
+                        self.booted(at, restored, starved.map(|task| task.as_str().to_owned())).await?;
+                    }
+                    Note::Done => break,
+                    note => self.book.add(note),
+                },
+                how = self.machine.ended() => bail!(how?),
+                _ = report.tick() => self.report().await?,
+            }
+        }
+        self.report().await?;
+        // A boot may leave one frame unfinished.
+        if notes.damaged() > self.boots {
+            bail!("{} notes of the firmware were damaged", notes.damaged());
+        }
+        self.words.send(Word::Done).await?;
+        self.machine.switch_off().await
+    }
+
+    async fn follow(&mut self, command: Command) -> anyhow::Result<()> {
+        match command {
+            Command::Stop => give(&mut self.orders, &Order::Stop).await,
+            Command::ServiceTime(time) => give(&mut self.orders, &Order::ServiceTime(time)).await,
+            Command::Moved { node, port } => {
+                self.cable.links.moved(node, port);
+                Ok(())
+            }
+            Command::Noise(noise) => self.cable.each(|line| line.set_noise(noise)),
+            Command::Cut(is_cut) => self.cable.each(|line| {
+                line.set_cut(is_cut);
+                Ok(())
+            }),
+            Command::Reset => {
+                self.told_to_reset = true;
+                self.machine.reset().await
+            }
+            Command::Start { .. } | Command::Flood { .. } | Command::Calm => {
+                bail!("firmware is not told that: {command:?}")
+            }
+        }
+    }
+
+    /// The firmware has booted, again.
+    async fn booted(
+        &mut self,
+        at: u64,
+        restored: bool,
+        starved: Option<String>,
+    ) -> anyhow::Result<()> {
+        // Until it hears its order to start it says the same again.
+        if self.book.is_empty() && !self.told_to_reset {
+            return Ok(());
+        }
+        self.report().await?;
+        self.boots += 1;
+        self.cable.links.clear();
+        let was_told = core::mem::take(&mut self.told_to_reset);
+        self.book = Notebook::new(at, now());
+        self.words.send(Word::Reset { at: now(), was_told, restored, starved }).await?;
+        // Its second life has a load of its own.
+        if let Order::Start { seed, .. } = &mut self.start {
+            *seed = Stream::new(*seed).next();
+        }
+        give(&mut self.orders, &self.start).await
+    }
+
+    async fn report(&mut self) -> anyhow::Result<()> {
+        let report = Report { line: self.cable.counts(), ..self.book.take() };
+        Ok(self.words.send(Word::Report(report)).await?)
+    }
+}
