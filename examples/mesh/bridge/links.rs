@@ -247,3 +247,6 @@ async fn write_all(write: OwnedWriteHalf, mut queue: mpsc::Receiver<Message>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
