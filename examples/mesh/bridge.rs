@@ -19,23 +19,24 @@ mod qmp;
 use crate::cli::BridgeArguments;
 use crate::orphan::die_with_parent;
 use crate::settings;
-use crate::wire::{Command, Frames, Report, Word};
+use crate::wire::{Command, Frames, NodeId, Report, Word};
 use anyhow::{Context, bail};
 use cable::Cable;
 use control::{Notes, give};
 use core::net::Ipv4Addr;
 use futures_util::{SinkExt, StreamExt};
-use machine::{Machine, Uarts};
+use machine::{Machine, Wires};
 use mesh_protocol::control::{Note, Order};
 use notebook::Notebook;
+use qmp::Qmp;
 use resil_core::Clock;
 use resil_core::chaos::Stream;
 use resil_std::clock::SystemClock;
 use std::process::ExitCode;
 use tokio::io::{AsyncRead, AsyncWrite, Stdin, Stdout, split, stdin, stdout};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::task::spawn_local;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, timeout};
 use tokio_util::codec::{FramedRead, FramedWrite};
 
 type Commands = FramedRead<Stdin, Frames<Command, Word>>;
@@ -54,35 +55,51 @@ pub(crate) async fn main(arguments: BridgeArguments) -> ExitCode {
 async fn run(arguments: BridgeArguments) -> anyhow::Result<()> {
     die_with_parent()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port")?;
+    let (mut machine, wires) = Machine::start(&arguments).await?;
+    let pid = machine.pid;
+    let served = tokio::select! {
+        how = machine.ended() => bail!(how?),
+        served = serve(arguments.id, listener, pid, wires) => served,
+    };
+    // Where QEMU has just ended, what happened to its wires is not the reason but the effect.
+    if let (Err(_), Ok(how)) =
+        (&served, timeout(settings::CLEAN_UP_WITHIN / 4, machine.ended()).await)
+    {
+        bail!(how?);
+    }
+    machine.switch_off().await?;
+    served
+}
+
+/// Serves the supervisor and the peers from the firmware at the other end of these wires.
+async fn serve(
+    node: NodeId,
+    listener: TcpListener,
+    emulator: u32,
+    Wires { link, control, qmp }: Wires,
+) -> anyhow::Result<()> {
     let port = listener.local_addr()?.port();
     let mut commands = FramedRead::new(stdin(), Frames::of_control());
     let mut words = FramedWrite::new(stdout(), Frames::of_control());
-    let (mut machine, Uarts { link, control }) = Machine::start(&arguments).await?;
     let (read, mut orders) = split(control);
     let mut notes = Notes::of(read);
-    let up = tokio::select! {
-        up = notes.next() => up.context("the firmware hung up")?,
-        how = machine.ended() => bail!(how?),
-        // The supervisor is gone, or has something to say before it can be heard.
-        early = commands.next() => return early.transpose()?.map_or(Ok(()), |early| bail!("too early: {early:?}")),
-        () = sleep(settings::START_WITHIN) => bail!("the firmware does not start"),
-    };
-    let Note::Up { at, .. } = up else { bail!("the firmware begins with {up:?}") };
+    let up =
+        timeout(settings::START_WITHIN, notes.next()).await.context("the firmware is silent")?;
+    let Some(Note::Up { at, .. }) = up else { bail!("the firmware begins with {up:?}") };
     let book = Notebook::new(at, now());
-    words.send(Word::Listening { port, at: now(), emulator: Some(machine.pid) }).await?;
+    words.send(Word::Listening { port, at: now(), emulator: Some(emulator) }).await?;
 
     let Some(start) = commands.next().await.transpose()? else { return Ok(()) };
     let Command::Start { neighbours, seed, protected } = start else {
         bail!("expected to be told to start, got {start:?}");
     };
-    let cable = Cable::new(arguments.id, link, seed)?;
+    let cable = Cable::new(node, link, seed)?;
     spawn_local(cable.links.clone().accept(listener));
     let peers = neighbours.iter().map(|&(peer, _)| peer).collect();
     neighbours.into_iter().for_each(|(peer, port)| cable.links.moved(peer, port));
-    let start = Order::Start { node: arguments.id, neighbours: peers, seed, protected };
+    let start = Order::Start { node, neighbours: peers, seed, protected };
     give(&mut orders, &start).await?;
-    let bridge =
-        Bridge { machine, cable, orders, start, book, words, told_to_reset: false, boots: 1 };
+    let bridge = Bridge { qmp, cable, orders, start, book, words, told_to_reset: false, boots: 1 };
     bridge.obey(commands, notes).await
 }
 
@@ -94,7 +111,7 @@ fn now() -> u64 {
 /// A bridge whose firmware has begun.
 #[derive(Debug)]
 struct Bridge<W> {
-    machine: Machine,
+    qmp: Qmp<UnixStream>,
     cable: Cable,
     orders: W,
     /// What the firmware is told whenever it has booted.
@@ -116,7 +133,7 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
             tokio::select! {
                 command = commands.next() => match command.transpose()? {
                     // The supervisor is gone.
-                    None => return self.machine.switch_off().await,
+                    None => return Ok(()),
                     Some(command) => self.follow(command).await?,
                 },
                 note = notes.next() => match note.context("the firmware hung up")? {
@@ -126,7 +143,6 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
                     Note::Done => break,
                     note => self.book.add(note),
                 },
-                how = self.machine.ended() => bail!(how?),
                 _ = report.tick() => self.report().await?,
             }
         }
@@ -135,8 +151,7 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
         if notes.damaged() > self.boots {
             bail!("{} notes of the firmware were damaged", notes.damaged());
         }
-        self.words.send(Word::Done).await?;
-        self.machine.switch_off().await
+        Ok(self.words.send(Word::Done).await?)
     }
 
     async fn follow(&mut self, command: Command) -> anyhow::Result<()> {
@@ -154,7 +169,7 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
             }),
             Command::Reset => {
                 self.told_to_reset = true;
-                self.machine.reset().await
+                self.qmp.system_reset().await
             }
             Command::Start { .. } | Command::Flood { .. } | Command::Calm => {
                 bail!("firmware is not told that: {command:?}")

@@ -29,22 +29,23 @@ const LAST_LINES: usize = 8;
 pub(super) struct Machine {
     child: Child,
     pub(super) pid: u32,
-    qmp: Qmp<UnixStream>,
     said: JoinHandle<String>,
 }
 
 /// The wires of a machine.
 #[derive(Debug)]
-pub(super) struct Uarts {
+pub(super) struct Wires {
     /// To other nodes.
     pub(super) link: UnixStream,
     /// To the supervisor.
     pub(super) control: UnixStream,
+    /// To QEMU itself.
+    pub(super) qmp: Qmp<UnixStream>,
 }
 
 impl Machine {
     /// Starts QEMU with the firmware.
-    pub(super) async fn start(arguments: &BridgeArguments) -> anyhow::Result<(Self, Uarts)> {
+    pub(super) async fn start(arguments: &BridgeArguments) -> anyhow::Result<(Self, Wires)> {
         let sockets = [Socket::listen("link")?, Socket::listen("control")?, Socket::listen("qmp")?];
         let mut child = command(arguments, &sockets)?.spawn().context("QEMU does not start")?;
         let pid = child.id().context("QEMU ended at once")?;
@@ -52,19 +53,15 @@ impl Machine {
         let connected = async {
             let [link, control, qmp] = &sockets;
             let (link, control) = (link.accept().await?, control.accept().await?);
-            anyhow::Ok((Qmp::open(qmp.accept().await?).await?, Uarts { link, control }))
+            let qmp = Qmp::open(qmp.accept().await?).await?;
+            anyhow::Ok(Wires { link, control, qmp })
         };
         let connected = tokio::select! {
             connected = timeout(settings::START_WITHIN, connected) => connected,
             status = child.wait() => bail!(how(status?, &said.await?)),
         };
-        let (qmp, uarts) = connected.context("QEMU does not connect")??;
-        Ok((Self { child, pid, qmp, said }, uarts))
-    }
-
-    /// Presses the reset button: what is in RAM stays, everything else begins again.
-    pub(super) async fn reset(&mut self) -> anyhow::Result<()> {
-        self.qmp.system_reset().await
+        let wires = connected.context("QEMU does not connect")??;
+        Ok((Self { child, pid, said }, wires))
     }
 
     /// Waits until QEMU ends, which it does only when something goes wrong; says what.
@@ -73,7 +70,7 @@ impl Machine {
         Ok(how(status, &(&mut self.said).await?))
     }
 
-    /// Switches the machine off.
+    /// Switches the machine off, and reaps it.
     pub(super) async fn switch_off(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("QEMU does not end")
     }

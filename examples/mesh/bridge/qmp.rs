@@ -20,7 +20,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Qmp<S> {
         Ok(qmp)
     }
 
-    /// Resets the machine, as its reset button would.
+    /// Presses the machine's reset button: what is in RAM stays, everything else begins again.
     pub(super) async fn system_reset(&mut self) -> anyhow::Result<()> {
         self.execute("system_reset").await
     }
