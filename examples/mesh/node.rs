@@ -120,13 +120,14 @@ impl Node {
         Ok(())
     }
 
-    fn flood(self: Rc<Self>, targets: &[NodeId]) -> Vec<AbortHandle> {
-        let aimed_at = |link: &&Rc<Link>| targets.contains(&link.peer);
-        let flood = |link: &Rc<Link>| {
-            let seed = self.seed ^ u64::from(link.peer);
-            spawn_local(load::flood(self.clone(), link.clone(), seed)).abort_handle()
+    fn flood(self: Rc<Self>, targets: &[(NodeId, u32)]) -> Vec<AbortHandle> {
+        let flood = |&(target, rate): &(NodeId, u32)| {
+            let link = self.links.iter().find(|link| link.peer == target)?;
+            let seed = self.seed ^ u64::from(target);
+            let flood = load::flood(self.clone(), link.clone(), rate, seed);
+            Some(spawn_local(flood).abort_handle())
         };
-        self.links.iter().filter(aimed_at).map(flood).collect()
+        targets.iter().filter_map(flood).collect()
     }
 
     /// Waits until every request has ended, which each does by itself.

@@ -42,8 +42,8 @@ pub(crate) enum Command {
     Start { neighbours: Vec<(NodeId, u16)>, seed: u64, protected: bool },
     /// A neighbour was started again, with another port.
     Moved { node: NodeId, port: u16 },
-    /// Flood these neighbours, until told to stop.
-    Flood { targets: Vec<NodeId> },
+    /// Flood these neighbours with so many requests a second each, until told to stop.
+    Flood { targets: Vec<(NodeId, u32)> },
     /// Stop flooding.
     Calm,
     /// Take this long for each request from now on.

@@ -15,8 +15,9 @@ use tokio::time::sleep;
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, FramedRead};
 
-/// Datagrams that wait for the firmware to read; beyond them, peers wait.
-const WAITING: usize = 256;
+/// Datagrams that wait for the firmware to read; beyond them peers wait, one after the other. It is few,
+/// because whoever asks too much is to wait in its own queue and not in everybody's.
+const WAITING: usize = 4;
 
 /// Numbers of the two directions, of which each has a seed of its own.
 const FROM_FIRMWARE: u64 = 0;

@@ -7,6 +7,7 @@ use super::qmp::Qmp;
 use crate::cli::BridgeArguments;
 use crate::settings;
 use anyhow::{Context, bail};
+use nix::sys::socket::{setsockopt, sockopt::SndBuf};
 use std::collections::VecDeque;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
@@ -20,6 +21,9 @@ use tokio::time::timeout;
 /// What firmware exits with after a panic, and after a hard fault.
 const PANICKED: i32 = 101;
 const FAULTED: i32 = 102;
+
+/// What the kernel keeps for a firmware that does not read, in bytes: as little as it can, like a wire.
+const LINK_BUFFER: usize = 1;
 
 /// The last lines of QEMU's that are kept, for the message when it ends.
 const LAST_LINES: usize = 8;
@@ -53,6 +57,7 @@ impl Machine {
         let connected = async {
             let [link, control, qmp] = &sockets;
             let (link, control) = (link.accept().await?, control.accept().await?);
+            setsockopt(&link, SndBuf, &LINK_BUFFER).context("the wire's buffer")?;
             let qmp = Qmp::open(qmp.accept().await?).await?;
             anyhow::Ok(Wires { link, control, qmp })
         };

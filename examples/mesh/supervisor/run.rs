@@ -193,7 +193,9 @@ impl Run<'_> {
         match phase {
             Phase::WarmUp => {}
             Phase::Flood => {
-                let targets = self.record.schedule.flooded.clone();
+                let schedule = &self.record.schedule;
+                let target = |&node: &NodeId| (node, schedule.flood_rate(node));
+                let targets = schedule.flooded.iter().map(target).collect();
                 self.process(flooder)?.tell(Command::Flood { targets }).await?;
             }
             Phase::Killed => {

@@ -120,6 +120,11 @@ impl Schedule {
         format!("{kind} {node}")
     }
 
+    /// How many requests a second the flooder sends to `target`.
+    pub(crate) fn flood_rate(&self, target: NodeId) -> u32 {
+        if self.is_firmware(target) { settings::FIRMWARE_FLOOD_RATE } else { settings::FLOOD_RATE }
+    }
+
     /// Everything that is done, and when, in order.
     pub(crate) fn events(&self) -> Vec<(Duration, Event)> {
         let phases = Phase::ALL.map(|phase| (self.span(phase).0, Event::Phase(phase)));
@@ -161,9 +166,10 @@ impl Schedule {
         match phase {
             Phase::WarmUp => "everybody asks everybody, all is well".into(),
             Phase::Flood => {
-                let to: Vec<_> = self.flooded.iter().map(|&node| self.name(node)).collect();
-                let (node, rate) = (self.flooder, settings::FLOOD_RATE);
-                format!("node {node} sends {rate} requests a second to each of {}", to.join(", "))
+                let to =
+                    |&node: &NodeId| format!("{} to {}", self.flood_rate(node), self.name(node));
+                let to: Vec<_> = self.flooded.iter().map(to).collect();
+                format!("node {} sends requests every second: {}", self.flooder, to.join(", "))
             }
             Phase::Killed => format!("node {} is killed (SIGKILL)", self.killed),
             Phase::Restarted => format!("node {} is started again", self.killed),
