@@ -33,14 +33,14 @@ use resil_core::Clock;
 use resil_core::chaos::Stream;
 use resil_std::clock::SystemClock;
 use std::process::ExitCode;
-use tokio::io::{AsyncRead, AsyncWrite, Stdin, Stdout, split, stdin, stdout};
+use tokio::io::{AsyncRead, AsyncWrite, split, stdin, stdout};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::task::spawn_local;
 use tokio::time::{interval, timeout};
 use tokio_util::codec::{FramedRead, FramedWrite};
 
-type Commands = FramedRead<Stdin, Frames<Command, Word>>;
-type Words = FramedWrite<Stdout, Frames<Command, Word>>;
+type Commands<C> = FramedRead<C, Frames<Command, Word>>;
+type Words<W> = FramedWrite<W, Frames<Command, Word>>;
 
 /// The bridge's process. It ends when told to, and when the supervisor is gone; QEMU ends with it.
 pub(crate) async fn main(arguments: BridgeArguments) -> ExitCode {
@@ -57,9 +57,11 @@ async fn run(arguments: BridgeArguments) -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port")?;
     let (mut machine, wires) = Machine::start(&arguments).await?;
     let pid = machine.pid;
+    let commands = FramedRead::new(stdin(), Frames::of_control());
+    let words = FramedWrite::new(stdout(), Frames::of_control());
     let served = tokio::select! {
         how = machine.ended() => bail!(how?),
-        served = serve(arguments.id, listener, pid, wires) => served,
+        served = serve((arguments.id, pid), listener, wires, commands, words) => served,
     };
     // Where QEMU has just ended, what happened to its wires is not the reason but the effect.
     if let (Err(_), Ok(how)) =
@@ -73,14 +75,13 @@ async fn run(arguments: BridgeArguments) -> anyhow::Result<()> {
 
 /// Serves the supervisor and the peers from the firmware at the other end of these wires.
 async fn serve(
-    node: NodeId,
+    (node, emulator): (NodeId, u32),
     listener: TcpListener,
-    emulator: u32,
     Wires { link, control, qmp }: Wires,
+    mut commands: Commands<impl AsyncRead + Unpin>,
+    mut words: Words<impl AsyncWrite + Unpin>,
 ) -> anyhow::Result<()> {
     let port = listener.local_addr()?.port();
-    let mut commands = FramedRead::new(stdin(), Frames::of_control());
-    let mut words = FramedWrite::new(stdout(), Frames::of_control());
     let (read, mut orders) = split(control);
     let mut notes = Notes::of(read);
     let up =
@@ -110,24 +111,25 @@ fn now() -> u64 {
 
 /// A bridge whose firmware has begun.
 #[derive(Debug)]
-struct Bridge<W> {
+struct Bridge<O, W> {
     qmp: Qmp<UnixStream>,
     cable: Cable,
-    orders: W,
+    orders: O,
     /// What the firmware is told whenever it has booted.
     start: Order,
     book: Notebook,
-    words: Words,
+    words: Words<W>,
     told_to_reset: bool,
     boots: u32,
 }
 
-impl<W: AsyncWrite + Unpin> Bridge<W> {
+impl<O: AsyncWrite + Unpin, W: AsyncWrite + Unpin> Bridge<O, W> {
     /// Carries and reports until told to stop or left alone.
-    async fn obey<R>(mut self, mut commands: Commands, mut notes: Notes<R>) -> anyhow::Result<()>
-    where
-        R: AsyncRead + Unpin,
-    {
+    async fn obey(
+        mut self,
+        mut commands: Commands<impl AsyncRead + Unpin>,
+        mut notes: Notes<impl AsyncRead + Unpin>,
+    ) -> anyhow::Result<()> {
         let mut report = interval(settings::REPORT_EVERY);
         loop {
             tokio::select! {
@@ -206,3 +208,6 @@ impl<W: AsyncWrite + Unpin> Bridge<W> {
         Ok(self.words.send(Word::Report(report)).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) plan: Plan,
 
-    /// Print to stderr what resil logs in each node: every attempt, refusal and transition
+    /// Print to stderr what resil logs in each node but firmware: every attempt, refusal and transition
     #[arg(long, value_name = "LEVEL", global = true)]
     pub(crate) log: Option<Level>,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Plan {
     pub(crate) nodes: NodeId,
 
     /// How many nodes besides are firmware on an emulated microcontroller, boards in turn: 0 to 4;
-    /// takes a qemu-system-arm and a Rust target
+    /// takes a qemu-system-arm and the boards' Rust targets
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(NodeId).range(0..=4))]
     pub(crate) firmware: NodeId,
 

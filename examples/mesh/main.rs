@@ -10,13 +10,18 @@
 //! and started again, one becomes slow. The same schedule runs a second time with resil switched
 //! off, and a report puts the two side by side. Checks on what the nodes logged decide the exit code.
 //!
+//! With `--firmware 2` there are nodes among them that are firmware: `examples/firmware`,
+//! for a Cortex-M3 and a Cortex-M4F, in QEMU. Each is behind a wire that loses, damages and delays
+//! frames all the time. One of them is flooded as well, one is reset beside the killed peer, and one
+//! is cut off for a while. A bridge (this program once more) is what the others see of it.
+//!
 //! | file | what it is |
 //! |---|---|
 //! | [`settings`] | every number of the experiment, and all policies |
 //! | [`wire`] | what goes over TCP, and over the pipes to the supervisor |
 //! | [`node`] | one node: its server, its links to peers, its load, its health, its journal;
 //! | | `node/protection.rs` is the only file that knows whether resil is on |
-//! | `bridge` | what stands for a node that is firmware in an emulated microcontroller |
+//! | `bridge` | what stands for a node that is firmware: its emulator, its wire, its notes |
 //! | [`orphan`] | no process outlives its parent |
 //! | [`supervisor`] | processes, schedule, records, checks, report |
 

@@ -84,8 +84,9 @@ async fn build(script: &Path, board: Board) -> anyhow::Result<PathBuf> {
         script.display()
     );
     let mut command = Command::new(script);
-    command.arg(board.name()).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().await.with_context(|| script.display().to_string())?;
+    command.arg(board.name()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let output = async { command.spawn()?.wait_with_output().await };
+    let output = output.await.with_context(|| script.display().to_string())?;
     let name = board.name();
     if !output.status.success() {
         bail!(

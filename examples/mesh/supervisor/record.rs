@@ -185,3 +185,20 @@ impl Record {
         self.lives.iter().filter(|life| life.killed.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_ends_a_life_and_the_next_runs_on_the_same_clock() {
+        let mut first = Life::new(5, vec![0, 1], 1_000, Duration::ZERO);
+        let mut second = first.reset(1_600, true);
+        assert_eq!((first.killed, first.ended_by_reset), (Some(Duration::from_nanos(600)), true));
+        assert_eq!((second.began, second.restored), (Duration::from_nanos(600), Some(true)));
+        assert_eq!(second.run_time(1_700), Duration::from_nanos(700));
+        assert!(!first.is_whole() && !second.is_whole());
+        second.add(Report { issued: 1, ..Report::default() });
+        assert_eq!((first.issued, second.issued), (0, 1));
+    }
+}

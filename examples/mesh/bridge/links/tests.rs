@@ -2,11 +2,14 @@
 
 use super::super::cable::{Cable, ZeroEnded};
 use super::*;
+use crate::wire::Noise;
+use core::time::Duration;
 use mesh_protocol::serial::{Deframer, LONGEST, encode};
 use resil_core::ErrorCode;
 use resil_core::error::WireError;
 use tokio::io::{AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split};
 use tokio::task::LocalSet;
+use tokio::time::Instant;
 
 const FIRMWARE: NodeId = 5;
 const PEER: NodeId = 1;
@@ -208,6 +211,34 @@ async fn nothing_passes_a_cut_wire_in_either_direction_and_both_work_after_it() 
             firmware.says(Body::Connect).await;
             let _peer = listener.accept().await.unwrap();
             assert_eq!(firmware.hears().await, Body::Accept, "the first that it hears");
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_frames_come_later_and_in_order() {
+    LocalSet::new()
+        .run_until(async {
+            let (cable, mut firmware, _listener, port) = bridge().await;
+            let longest = Duration::from_secs(9);
+            let noise = Noise { delayed: 1_000_000, longest, ..Noise::default() };
+            cable.each(|line| line.set_noise(noise)).unwrap();
+            let begun = Instant::now();
+            let mut asking = Peer::connect(port).await;
+            for id in 0..5 {
+                asking.says(Message::Request { id }).await;
+            }
+            assert_eq!(firmware.hears().await, Body::Connect);
+            let mut heard = Vec::new();
+            for _ in 0..5 {
+                let Body::Message(Message::Request { id }) = firmware.hears().await else {
+                    panic!("no request")
+                };
+                heard.push(id);
+            }
+            assert!(heard.is_sorted(), "{heard:?}");
+            assert!(begun.elapsed() > Duration::ZERO && begun.elapsed() <= longest * 6);
+            assert_eq!(cable.counts().delayed, 6);
         })
         .await;
 }
