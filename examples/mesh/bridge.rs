@@ -4,7 +4,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | [`machine`], [`qmp`] | QEMU: started, reset, switched off |
-//! | [`cable`] | the UART that leads to other nodes, frame by frame; [`line`] is what disturbs it |
+//! | [`cable`] | the UART that leads to other nodes, frame by frame; [`mod@line`] is what disturbs it |
 //! | [`links`] | its datagrams as TCP connections, and back |
 //! | [`control`] | the UART to the supervisor; [`notebook`] makes reports of what it tells |
 
