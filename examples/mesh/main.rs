@@ -10,16 +10,26 @@
 //! and started again, one becomes slow. The same schedule runs a second time with resil switched
 //! off, and a report puts the two side by side. Checks on what the nodes logged decide the exit code.
 //!
+//! With `--firmware 2` there are nodes among them that are firmware: `examples/firmware`,
+//! for a Cortex-M3 and a Cortex-M4F, in QEMU. Each is behind a wire that loses, damages and delays
+//! frames all the time. One of them is flooded as well, one is reset beside the killed peer, and one
+//! is cut off for a while. A bridge (this program once more) is what the others see of it.
+//!
 //! | file | what it is |
 //! |---|---|
 //! | [`settings`] | every number of the experiment, and all policies |
 //! | [`wire`] | what goes over TCP, and over the pipes to the supervisor |
 //! | [`node`] | one node: its server, its links to peers, its load, its health, its journal;
 //! | | `node/protection.rs` is the only file that knows whether resil is on |
+//! | `bridge` | what stands for a node that is firmware: its emulator, its wire, its notes |
+//! | [`orphan`] | no process outlives its parent |
 //! | [`supervisor`] | processes, schedule, records, checks, report |
 
+#[cfg(target_os = "linux")]
+mod bridge;
 mod cli;
 mod node;
+mod orphan;
 mod settings;
 mod supervisor;
 mod wire;
@@ -44,6 +54,15 @@ fn main() -> ExitCode {
         Some(cli::Role::Node { id }) => {
             let _node = arguments.log.map(|level| log(id, level));
             runtime.block_on(tasks.run_until(node::main(id)))
+        }
+        #[cfg(target_os = "linux")]
+        Some(cli::Role::Bridge(bridge)) => {
+            let _node = arguments.log.map(|level| log(bridge.id, level));
+            runtime.block_on(tasks.run_until(bridge::main(bridge)))
+        }
+        #[cfg(target_os = "linux")]
+        Some(cli::Role::Machine { parent, program, arguments }) => {
+            orphan::become_program(parent, &program, &arguments)
         }
         None => runtime.block_on(tasks.run_until(supervisor::main(arguments))),
     };

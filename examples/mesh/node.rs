@@ -9,6 +9,7 @@ mod load;
 mod protection;
 mod server;
 
+use crate::orphan::die_with_parent;
 use crate::settings;
 use crate::wire::{Command, Frames, NodeId, Word};
 use anyhow::{Context, bail};
@@ -49,25 +50,13 @@ pub(crate) async fn main(id: NodeId) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Asks the kernel to kill this process when its supervisor dies, however that comes about.
-#[cfg(target_os = "linux")]
-fn die_with_supervisor() -> anyhow::Result<()> {
-    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).context("set_pdeathsig")
-}
-
-/// Elsewhere the end of stdin has to do, which comes when the supervisor's end of the pipe closes.
-#[cfg(not(target_os = "linux"))]
-fn die_with_supervisor() -> anyhow::Result<()> {
-    Ok(())
-}
-
 async fn run(id: NodeId) -> anyhow::Result<()> {
-    die_with_supervisor()?;
+    die_with_parent()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port")?;
     let port = listener.local_addr()?.port();
     let mut commands = FramedRead::new(stdin(), Frames::of_control());
     let mut words = FramedWrite::new(stdout(), Frames::of_control());
-    words.send(Word::Listening { port, at: now().as_nanos() }).await?;
+    words.send(Word::Listening { port, at: now().as_nanos(), emulator: None }).await?;
     let (neighbours, seed, protected) = match commands.next().await {
         Some(Ok(Command::Start { neighbours, seed, protected })) => (neighbours, seed, protected),
         None => return Ok(()),
@@ -118,6 +107,9 @@ impl Node {
                         .for_each(|link| link.moved(port));
                 }
                 Some(Command::Start { .. }) => bail!("told to start twice"),
+                Some(command @ (Command::Noise(_) | Command::Cut(_) | Command::Reset)) => {
+                    bail!("only firmware is told that: {command:?}")
+                }
             }
         }
         work.abort();
@@ -128,13 +120,14 @@ impl Node {
         Ok(())
     }
 
-    fn flood(self: Rc<Self>, targets: &[NodeId]) -> Vec<AbortHandle> {
-        let aimed_at = |link: &&Rc<Link>| targets.contains(&link.peer);
-        let flood = |link: &Rc<Link>| {
-            let seed = self.seed ^ u64::from(link.peer);
-            spawn_local(load::flood(self.clone(), link.clone(), seed)).abort_handle()
+    fn flood(self: Rc<Self>, targets: &[(NodeId, u32)]) -> Vec<AbortHandle> {
+        let flood = |&(target, rate): &(NodeId, u32)| {
+            let link = self.links.iter().find(|link| link.peer == target)?;
+            let seed = self.seed ^ u64::from(target);
+            let flood = load::flood(self.clone(), link.clone(), rate, seed);
+            Some(spawn_local(flood).abort_handle())
         };
-        self.links.iter().filter(aimed_at).map(flood).collect()
+        targets.iter().filter_map(flood).collect()
     }
 
     /// Waits until every request has ended, which each does by itself.

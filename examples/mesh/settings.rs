@@ -1,6 +1,7 @@
 //! Every number of the experiment that only nodes on Linux and the supervisor need; the others, and
 //! resil's policies, are in [`mesh_protocol::settings`]. All of these hold in both runs.
 
+use crate::wire::Noise;
 use core::time::Duration;
 
 pub(crate) use mesh_protocol::settings::*;
@@ -14,7 +15,11 @@ pub(crate) const RUN_SECONDS: u64 = 16;
 pub(crate) const SLOW_SERVICE_TIME: Duration = Duration::from_millis(300);
 
 /// Requests a second that the flooding node sends to each of its targets, whatever they answer.
-pub(crate) const FLOOD_RATE: f64 = 400.0;
+pub(crate) const FLOOD_RATE: u32 = 400;
+
+/// The same where the target is firmware: three times what its limit lets in, and as much as its wire
+/// carries when the emulator has to share its processor.
+pub(crate) const FIRMWARE_FLOOD_RATE: u32 = 150;
 
 /// How many of its neighbours a flooding node floods: half of them, but no fewer than two.
 pub(crate) fn flood_targets(neighbours: usize) -> usize {
@@ -23,6 +28,11 @@ pub(crate) fn flood_targets(neighbours: usize) -> usize {
 
 /// A node hangs up on one in so many requests, as networks do.
 pub(crate) const HANG_UP_ONE_IN: u32 = 150;
+
+/// The wires of firmware nodes all the time: of a thousand frames, 5 do not arrive, 5 are damaged and 20
+/// are late.
+pub(crate) const LINE_NOISE: Noise =
+    Noise { lost: 5_000, corrupted: 5_000, delayed: 20_000, longest: Duration::from_millis(20) };
 
 /// Requests that wait in a node; beyond them it reads no more from its connections.
 pub(crate) const QUEUE: usize = 4096;
@@ -40,6 +50,9 @@ pub(crate) const SETTLE_CHECK: Duration = Duration::from_millis(20);
 /// How long nodes get to start, and to stop.
 pub(crate) const START_WITHIN: Duration = Duration::from_secs(20);
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a process gets to end one of its own before it is killed.
+pub(crate) const CLEAN_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often progress is shown.
 pub(crate) const SHOW_EVERY: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 mod admission;
 mod checks;
+mod firmware;
 mod process;
 mod progress;
 mod record;
@@ -52,6 +53,7 @@ pub(crate) async fn main(Arguments { plan, log, .. }: Arguments) -> ExitCode {
 }
 
 async fn both_runs(plan: &Plan, mesh: &mut Mesh) -> anyhow::Result<Vec<Record>> {
+    mesh.prepare(plan).await?;
     let schedule = Schedule::new(plan);
     let modes = plan.modes();
     let mut progress = Progress::new(&schedule, &modes);

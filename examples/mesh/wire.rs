@@ -23,6 +23,12 @@ pub(crate) const CONTROL_FRAME: usize = 4 << 20;
 /// A structured error is large beside a request that was served.
 pub(crate) type Message = mesh_protocol::message::Message<Box<WireError>>;
 
+/// What goes over a firmware node's wire.
+#[cfg(target_os = "linux")]
+pub(crate) type Datagram = mesh_protocol::serial::Datagram<Box<WireError>>;
+#[cfg(target_os = "linux")]
+pub(crate) type Body = mesh_protocol::serial::Body<Box<WireError>>;
+
 /// What a peer makes of a request.
 pub(crate) type Answer = mesh_protocol::message::Answer<Box<WireError>>;
 
@@ -36,12 +42,18 @@ pub(crate) enum Command {
     Start { neighbours: Vec<(NodeId, u16)>, seed: u64, protected: bool },
     /// A neighbour was started again, with another port.
     Moved { node: NodeId, port: u16 },
-    /// Flood these neighbours, until told to stop.
-    Flood { targets: Vec<NodeId> },
+    /// Flood these neighbours with so many requests a second each, until told to stop.
+    Flood { targets: Vec<(NodeId, u32)> },
     /// Stop flooding.
     Calm,
     /// Take this long for each request from now on.
     ServiceTime(Duration),
+    /// A firmware node's wire has this much noise from now on.
+    Noise(Noise),
+    /// A firmware node's wire is cut, or is whole again.
+    Cut(bool),
+    /// A firmware node's machine is reset.
+    Reset,
     /// Send nothing new, let what is out end, report and exit.
     Stop,
 }
@@ -49,10 +61,20 @@ pub(crate) enum Command {
 /// What a node says to the supervisor. All times are nanoseconds since the node's start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Word {
-    /// The node is up and can be reached at this port.
-    Listening { port: u16, at: u64 },
+    /// The node is up and can be reached at this port; a firmware node runs in this process besides.
+    Listening { port: u16, at: u64, emulator: Option<u32> },
     /// What happened since the last report.
     Report(Report),
+    /// The machine was reset and is up again: what follows is a new life of the node.
+    Reset {
+        at: u64,
+        /// Whether it is this program that wanted it.
+        was_told: bool,
+        /// Whether the node still knows what it knew of its peers.
+        restored: bool,
+        /// The task that its watchdog waited for in vain, where that is known.
+        starved: Option<String>,
+    },
     /// The last word: nothing is out any more.
     Done,
 }
@@ -67,6 +89,43 @@ pub(crate) struct Report {
     pub(crate) breakers: Vec<BreakerMoved>,
     pub(crate) health: Vec<HealthSeen>,
     pub(crate) counts: Counts,
+    /// What happened on a firmware node's wire since its start.
+    pub(crate) line: LineCounts,
+}
+
+/// How noisy a wire is: frames in a million, by what becomes of them.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Noise {
+    /// They do not arrive.
+    pub(crate) lost: u32,
+    /// One byte of theirs is another one.
+    pub(crate) corrupted: u32,
+    /// They arrive later, by up to `longest`.
+    pub(crate) delayed: u32,
+    pub(crate) longest: Duration,
+}
+
+/// What became of the frames on a wire, in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LineCounts {
+    /// All of them.
+    pub(crate) frames: u64,
+    /// Lost to noise.
+    pub(crate) lost: u64,
+    pub(crate) corrupted: u64,
+    pub(crate) delayed: u64,
+    /// Lost because the wire was cut.
+    pub(crate) cut: u64,
+}
+
+impl core::ops::AddAssign for LineCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.frames += other.frames;
+        self.lost += other.lost;
+        self.corrupted += other.corrupted;
+        self.delayed += other.delayed;
+        self.cut += other.cut;
+    }
 }
 
 /// A frame that does not hold what it should.

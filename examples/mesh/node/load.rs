@@ -27,11 +27,11 @@ pub(super) async fn orderly(node: Rc<Node>, seed: u64) {
 }
 
 /// A flood of one neighbour. It does not listen: no breaker, no retry, no waiting as told.
-pub(super) async fn flood(node: Rc<Node>, link: Rc<Link>, seed: u64) {
+pub(super) async fn flood(node: Rc<Node>, link: Rc<Link>, rate: u32, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut at = Instant::now();
     loop {
-        at += gap(&mut dice, settings::FLOOD_RATE);
+        at += gap(&mut dice, rate.into());
         sleep_until(at).await;
         spawn_local(node.clone().one_of_a_flood(link.clone()));
     }

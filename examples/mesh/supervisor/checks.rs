@@ -1,4 +1,10 @@
 //! The checks that decide the exit code. Each judges what the nodes logged, and shows its figures.
+//!
+//! Those of [`firmware`] apply where there are firmware nodes; the others hold for every node.
+
+mod firmware;
+#[cfg(test)]
+mod sample;
 
 use super::admission::Quota;
 use super::record::{Life, Record, Tally};
@@ -40,6 +46,7 @@ pub(crate) fn all(plan: &Plan, records: &[Record], left: LeftBehind) -> Vec<Chec
         if let Some(without) = find(Mode::Without) {
             checks.push(better_than_without(with, without));
         }
+        checks.extend(firmware::all(with, find(Mode::Without)));
     }
     checks.push(each_request_ended_once(records));
     checks.push(nothing_left_behind(plan, records, left));
@@ -82,7 +89,7 @@ fn breach(quota: &Quota, log: &[u64]) -> Option<String> {
 /// Every request ended in exactly one of ok, refused and failed, in both runs.
 fn each_request_ended_once(records: &[Record]) -> Check {
     let mut problems = Vec::new();
-    let (mut issued, mut ended, mut died) = (0, 0, 0);
+    let (mut issued, mut ended, mut died, mut died_with_reset) = (0, 0, 0, 0);
     for life in records.iter().flat_map(|record| &record.lives) {
         let mut ids: Vec<u64> = life.ended.iter().map(|ended| ended.id).collect();
         ids.sort_unstable();
@@ -94,7 +101,8 @@ fn each_request_ended_once(records: &[Record]) -> Check {
         if twice || unknown || (life.killed.is_none() && missing > 0) {
             problems.push(format!("node {}: {missing} missing of {}", life.node, life.issued));
         }
-        died += missing;
+        let count = if life.ended_by_reset { &mut died_with_reset } else { &mut died };
+        *count += missing;
     }
     let mut sums = Vec::new();
     for record in records {
@@ -110,6 +118,9 @@ fn each_request_ended_once(records: &[Record]) -> Check {
     if died > 0 {
         figures += &format!("; {died} died with the killed node");
     }
+    if died_with_reset > 0 {
+        figures += &format!("; {died_with_reset} died with the reset");
+    }
     problems.iter().for_each(|problem| figures += &format!("; {problem}"));
     let passed = problems.is_empty() && ended > 0;
     Check { what: "each request ended as exactly one of ok, refused, failed", passed, figures }
@@ -119,7 +130,7 @@ fn each_request_ended_once(records: &[Record]) -> Check {
 fn breakers_follow_the_killed_peer(record: &Record) -> Check {
     let killed = record.schedule.killed;
     let (from, back) = record.schedule.span(Phase::Killed);
-    let back = record.lives.last().map_or(back, |life| life.began);
+    let back = record.last_life(killed).map_or(back, |life| life.began);
     let mut watchers = 0;
     let (mut opened, mut closed, mut problems) = (Vec::new(), Vec::new(), Vec::new());
     for life in watching(record, killed) {
@@ -153,7 +164,7 @@ fn breakers_follow_the_killed_peer(record: &Record) -> Check {
 
 /// The neighbours that lived through the whole run.
 fn watching(record: &Record, peer: NodeId) -> impl Iterator<Item = &Life> {
-    let whole = move |life: &&Life| life.killed.is_none() && life.node != peer;
+    let whole = move |life: &&Life| life.is_whole() && life.node != peer;
     record.lives.iter().filter(whole).filter(move |life| life.neighbours.contains(&peer))
 }
 
@@ -244,68 +255,20 @@ fn better_than_without(with: &Record, without: &Record) -> Check {
 
 /// Every process that was started has ended, and nobody is missing.
 fn nothing_left_behind(plan: &Plan, records: &[Record], left: LeftBehind) -> Check {
-    // Each run starts every node once, and one of them again.
-    let expected = records.len() * (usize::from(plan.nodes) + 1);
+    // Each run starts every node once, and one of them again; a firmware node is a bridge and an emulator.
+    let each = usize::from(plan.nodes) + 1 + 2 * usize::from(plan.firmware);
+    let expected = records.len() * each;
     let passed = left.left == 0 && left.started == expected;
     Check { what: "no process was left behind", passed, figures: left.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::Schedule;
+    use super::sample::{ended, good_run, survivor};
     use super::*;
     use crate::cli::Arguments;
-    use crate::wire::{Admitted, Attempts, BreakerMoved, Counts, End, Ended, HealthSeen, Report};
-    use HealthStatus::{Degraded, Healthy};
+    use crate::wire::Admitted;
     use clap::Parser;
-
-    /// Nanoseconds of a moment `into` a phase.
-    fn at(record: &Record, phase: Phase, into: Duration) -> u64 {
-        (record.schedule.span(phase).0 + into).as_nanos() as u64
-    }
-
-    fn ended(id: u64) -> Ended {
-        let (end, attempts) = (End::Ok, Attempts { made: 1, wasted: 0 });
-        Ended { id, kind: Kind::Orderly, peer: 0, issued_at: id, ended_at: id + 1, end, attempts }
-    }
-
-    /// A run in which everything went as it should, with a report from each of five nodes.
-    fn good_run() -> Record {
-        let plan = Arguments::parse_from(["mesh"]).plan;
-        let schedule = Schedule::new(&plan);
-        let killed = schedule.killed;
-        let mut record = Record { mode: Mode::With, schedule, lives: Vec::new() };
-        let soon = Duration::from_millis(200);
-        let (down, up) = (at(&record, Phase::Killed, soon), at(&record, Phase::Restarted, soon));
-        for node in 0..plan.nodes {
-            let neighbours = plan.topology.neighbours(node, plan.nodes);
-            let mut life = Life::new(node, neighbours, 0, Duration::ZERO);
-            let moved = |to, at| BreakerMoved { peer: killed, to, at };
-            let seen = |status, at| HealthSeen { status, reason: String::new(), at };
-            life.add(Report {
-                issued: 2,
-                ended: vec![ended(1), ended(0)],
-                admitted: vec![Admitted { sender: (node + 1) % plan.nodes, at: 5 }],
-                breakers: vec![moved(BreakerState::Open, down), moved(BreakerState::Closed, up)],
-                health: vec![seen(Healthy, 0), seen(Degraded, down), seen(Healthy, up)],
-                counts: Counts { limited: 1, retries: 1, ..Counts::default() },
-            });
-            life.killed = (node == killed).then(|| record.schedule.span(Phase::Killed).0);
-            record.lives.push(life);
-        }
-        let back = record.schedule.span(Phase::Restarted).0;
-        let neighbours = plan.topology.neighbours(killed, plan.nodes);
-        let mut second = Life::new(killed, neighbours, 0, back);
-        second.health.push(HealthSeen { status: Healthy, reason: String::new(), at: up });
-        record.lives.push(second);
-        record
-    }
-
-    /// The first life that lasts the whole run.
-    fn survivor(record: &mut Record) -> &mut Life {
-        let killed = record.schedule.killed;
-        record.lives.iter_mut().find(|life| life.node != killed).unwrap()
-    }
 
     #[test]
     fn a_good_run_passes() {

@@ -1,9 +1,11 @@
 //! One node's process: started, spoken to, killed, and always reaped.
 
+use crate::settings;
 use crate::wire::{Command, FrameError, Frames, NodeId, Word};
 use anyhow::Context;
 use core::time::Duration;
 use futures_util::{SinkExt, StreamExt};
+use std::ffi::OsString;
 use std::process::Stdio;
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::mpsc;
@@ -16,7 +18,7 @@ use tracing::Level;
 #[derive(Debug)]
 pub(crate) struct Heard {
     /// Which process, in the order of starting.
-    pub(crate) life: usize,
+    pub(crate) process: usize,
     pub(crate) node: NodeId,
     pub(crate) at: Instant,
     /// `None` once nothing more will come.
@@ -28,21 +30,24 @@ pub(crate) struct Heard {
 pub(crate) struct Process {
     node: NodeId,
     pub(crate) pid: u32,
+    /// The process that it started itself, which it ends before it ends.
+    pub(crate) emulator: Option<u32>,
     child: Child,
-    commands: FramedWrite<ChildStdin, Frames<Word, Command>>,
+    commands: Option<FramedWrite<ChildStdin, Frames<Word, Command>>>,
 }
 
 impl Process {
-    /// Starts a node, which is this program in its other role; its words go to `ears`.
+    /// Starts a node, which is this program in another role; its words go to `ears`.
     pub(crate) fn start(
         node: NodeId,
-        life: usize,
+        role: Vec<OsString>,
+        number: usize,
         log: Option<Level>,
         ears: mpsc::UnboundedSender<Heard>,
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("where is this program?")?;
         let mut command = tokio::process::Command::new(program);
-        command.arg("node").arg(node.to_string());
+        command.args(role);
         if let Some(level) = log {
             command.arg("--log").arg(level.as_str());
         }
@@ -59,23 +64,32 @@ impl Process {
             loop {
                 let word = words.next().await;
                 let over = !matches!(word, Some(Ok(_)));
-                let nobody = ears.send(Heard { life, node, at: Instant::now(), word }).is_err();
+                let nobody =
+                    ears.send(Heard { process: number, node, at: Instant::now(), word }).is_err();
                 if over || nobody {
                     break;
                 }
             }
         });
-        Ok(Self { node, pid, child, commands: FramedWrite::new(stdin, Frames::of_control()) })
+        let commands = FramedWrite::new(stdin, Frames::of_control());
+        Ok(Self { node, pid, emulator: None, child, commands: Some(commands) })
     }
 
     /// Tells the node something.
     pub(crate) async fn tell(&mut self, command: Command) -> anyhow::Result<()> {
         let node = self.node;
-        self.commands.send(command).await.with_context(|| format!("node {node} does not listen"))
+        let commands = self.commands.as_mut().context("it was told to end")?;
+        commands.send(command).await.with_context(|| format!("node {node} does not listen"))
     }
 
     /// Kills the process (SIGKILL) and reaps it. Does nothing where it has ended already.
+    ///
+    /// One that has a process of its own gets a moment to end that one first: nobody else can reap it.
     pub(crate) async fn kill(&mut self) {
+        if self.emulator.is_some() {
+            self.commands = None;
+            let _ = timeout(settings::CLEAN_UP_WITHIN, self.child.wait()).await;
+        }
         // The only error is that it has ended; it is reaped either way.
         let _ = self.child.kill().await;
     }

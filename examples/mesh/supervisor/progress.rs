@@ -2,7 +2,7 @@
 
 use super::record::Record;
 use super::say;
-use super::schedule::{Phase, Schedule};
+use super::schedule::{Event, Schedule};
 use crate::cli::Mode;
 use crate::wire::{End, Kind};
 use core::time::Duration;
@@ -39,9 +39,9 @@ impl Progress {
         self.line(&format!("== {} ==", mode.name()));
     }
 
-    pub(crate) fn enter(&self, phase: Phase) {
-        let (at, story) = (self.schedule.span(phase).0.as_secs_f64(), self.schedule.story(phase));
-        self.line(&format!("{at:5.1} s  {:9}  {story}", phase.name()));
+    pub(crate) fn enter(&self, at: Duration, event: Event) {
+        let (phase, story) = self.schedule.tell(event);
+        self.line(&format!("{:5.1} s  {phase:9}  {story}", at.as_secs_f64()));
     }
 
     /// One second of a run.

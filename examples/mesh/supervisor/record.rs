@@ -3,7 +3,8 @@
 use super::schedule::{Phase, Schedule};
 use crate::cli::Mode;
 use crate::wire::{
-    Admitted, BreakerMoved, BreakerState, Counts, End, Ended, HealthSeen, Kind, NodeId, Report,
+    Admitted, BreakerMoved, BreakerState, Counts, End, Ended, HealthSeen, Kind, LineCounts, NodeId,
+    Report,
 };
 use core::time::Duration;
 use resil_core::health::HealthStatus;
@@ -16,15 +17,19 @@ pub(crate) struct Record {
     pub(crate) lives: Vec<Life>,
 }
 
-/// One process of a node, from its start to its end.
+/// One life of a node: from its start, or from the reset of its machine, to its end.
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) node: NodeId,
     /// What its clock shows when the run's shows zero; both run at the same pace.
     zero: i64,
     pub(crate) began: Duration,
-    /// When it was killed, if it was.
+    /// Whether it knew again what it had known of its peers, if it began with a reset.
+    pub(crate) restored: Option<bool>,
+    /// When it was killed, or ended by a reset, if it was.
     pub(crate) killed: Option<Duration>,
+    /// Whether it was a reset: there is another life of the same process.
+    pub(crate) ended_by_reset: bool,
     /// Whether it said its last word.
     pub(crate) done: bool,
     pub(crate) neighbours: Vec<NodeId>,
@@ -34,6 +39,8 @@ pub(crate) struct Life {
     pub(crate) breakers: Vec<BreakerMoved>,
     pub(crate) health: Vec<HealthSeen>,
     pub(crate) counts: Counts,
+    /// What became of the frames on its wire, if it has one, since its process began.
+    pub(crate) line: LineCounts,
 }
 
 impl Life {
@@ -43,7 +50,9 @@ impl Life {
             node,
             zero,
             began,
+            restored: None,
             killed: None,
+            ended_by_reset: false,
             done: false,
             neighbours,
             issued: 0,
@@ -52,7 +61,22 @@ impl Life {
             breakers: Vec::new(),
             health: Vec::new(),
             counts: Counts::default(),
+            line: LineCounts::default(),
         }
+    }
+
+    /// Ends this life with a reset of its machine; the next one runs on the same clock.
+    pub(crate) fn reset(&mut self, at: u64, restored: bool) -> Self {
+        let at = self.run_time(at);
+        (self.killed, self.ended_by_reset) = (Some(at), true);
+        let mut next = Self::new(self.node, self.neighbours.clone(), self.zero, at);
+        next.restored = Some(restored);
+        next
+    }
+
+    /// Whether it lasted the whole run.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.killed.is_none() && self.restored.is_none()
     }
 
     /// Adds what came in.
@@ -63,6 +87,7 @@ impl Life {
         self.breakers.extend(report.breakers);
         self.health.extend(report.health);
         self.counts = report.counts;
+        self.line = report.line;
     }
 
     /// An instant of the process's clock as time since the run began.
@@ -150,8 +175,30 @@ impl Record {
         self.lives.iter().map(|life| of(&life.counts)).sum()
     }
 
+    /// The last life of a node.
+    pub(crate) fn last_life(&self, node: NodeId) -> Option<&Life> {
+        self.lives.iter().rfind(|life| life.node == node)
+    }
+
     /// The lives that were not cut short.
     pub(crate) fn survivors(&self) -> impl Iterator<Item = &Life> {
         self.lives.iter().filter(|life| life.killed.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_ends_a_life_and_the_next_runs_on_the_same_clock() {
+        let mut first = Life::new(5, vec![0, 1], 1_000, Duration::ZERO);
+        let mut second = first.reset(1_600, true);
+        assert_eq!((first.killed, first.ended_by_reset), (Some(Duration::from_nanos(600)), true));
+        assert_eq!((second.began, second.restored), (Duration::from_nanos(600), Some(true)));
+        assert_eq!(second.run_time(1_700), Duration::from_nanos(700));
+        assert!(!first.is_whole() && !second.is_whole());
+        second.add(Report { issued: 1, ..Report::default() });
+        assert_eq!((first.issued, second.issued), (0, 1));
     }
 }

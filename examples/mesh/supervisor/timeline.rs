@@ -36,7 +36,7 @@ pub(crate) fn over_time(records: &[Record]) -> String {
 }
 
 fn line(name: &str, content: &str, remark: &str) -> String {
-    format!("{name:20}{content}  {remark}").trim_end().to_owned() + "\n"
+    format!("{name:24}{content}  {remark}").trim_end().to_owned() + "\n"
 }
 
 /// The column in which `at` lies.
@@ -75,7 +75,7 @@ fn healths(record: &Record, slice: Duration) -> String {
         let statuses: String =
             (0..COLUMNS).map(|column| health(record, node, slice, column)).collect();
         let remark = format!("{}{}", role(record, node), worst(record, node));
-        text += &line(&format!("health of node {node}"), &statuses, &remark);
+        text += &line(&format!("health of {}", record.schedule.name(node)), &statuses, &remark);
     }
     if !nodes.is_empty() {
         text += &line("", ". healthy   d degraded   U unhealthy   x not there", "");
@@ -100,14 +100,19 @@ fn health(record: &Record, node: NodeId, slice: Duration, column: u32) -> char {
     }
 }
 
-fn role(record: &Record, node: NodeId) -> &'static str {
+fn role(record: &Record, node: NodeId) -> String {
     let schedule = &record.schedule;
-    match node {
-        _ if node == schedule.flooder => "(floods) ",
-        _ if node == schedule.killed => "(is killed) ",
-        _ if node == schedule.slow => "(is slow) ",
-        _ => "",
-    }
+    let trouble = schedule.firmware.as_ref();
+    let roles = [
+        (node == schedule.flooder, "floods"),
+        (node == schedule.killed, "is killed"),
+        (node == schedule.slow, "is slow"),
+        (trouble.is_some_and(|firmware| node == firmware.flooded), "is flooded"),
+        (trouble.is_some_and(|firmware| node == firmware.reset), "is reset"),
+        (trouble.is_some_and(|firmware| node == firmware.cut), "is cut off"),
+    ];
+    let roles: Vec<_> = roles.iter().filter(|(is_so, _)| *is_so).map(|(_, role)| *role).collect();
+    if roles.is_empty() { String::new() } else { format!("({}) ", roles.join(", ")) }
 }
 
 /// What `node` said when it was at its worst, if it ever was unwell.
@@ -120,12 +125,21 @@ fn worst(record: &Record, node: NodeId) -> &str {
 /// What each breaker did, a line for each that moved.
 pub(crate) fn breakers(records: &[Record]) -> String {
     let mut text = String::new();
-    for life in records.iter().flat_map(|record| &record.lives) {
-        for &peer in &life.neighbours {
-            let moves: Vec<_> = life.breaker(peer).collect();
-            if !moves.is_empty() {
-                text += &format!("  {:2} -> {peer:2}   {}\n", life.node, history(&moves));
-            }
+    for record in records {
+        for life in &record.lives {
+            text += &breakers_of(record, life);
+        }
+    }
+    text
+}
+
+fn breakers_of(record: &Record, life: &Life) -> String {
+    let mut text = String::new();
+    for &peer in &life.neighbours {
+        let moves: Vec<_> = life.breaker(peer).collect();
+        if !moves.is_empty() {
+            let (node, peer) = (record.schedule.name(life.node), record.schedule.name(peer));
+            text += &format!("  {node:>13} -> {peer:13}   {}\n", history(&moves));
         }
     }
     text
