@@ -15,7 +15,7 @@ use crate::queue::Queue;
 use crate::watchdog::{self, Task};
 
 /// Frames that wait to be sent; beyond them, sending waits.
-const OUTGOING: usize = 8;
+const OUTGOING: usize = 12;
 
 /// How a peer answered: it served, or it refused.
 pub(crate) type Answer = Result<(), Refusal>;
@@ -69,6 +69,12 @@ impl Link {
     /// Sends to a peer what `body` makes.
     pub(crate) async fn send(&self, to: NodeId, body: impl FnOnce() -> Body) {
         self.outgoing.put(|| Datagram { from: self.from.get(), to, body: body() }).await;
+    }
+
+    /// Sends a refusal, unless there is so much to send that what this node has to say for itself would
+    /// wait behind it: a flood is not to be answered by another one.
+    pub(crate) fn refuse(&self, to: NodeId, body: impl FnOnce() -> Body) {
+        self.outgoing.offer(|| Datagram { from: self.from.get(), to, body: body() });
     }
 
     /// Sends a request and waits for its answer. Dropping the future gives the request up.

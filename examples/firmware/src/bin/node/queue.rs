@@ -21,6 +21,14 @@ impl<T, const N: usize> Queue<T, N> {
         debug_assert!(is_put);
     }
 
+    /// Puts in what `value` makes if no more than half of the room is taken, for what may be lost sooner
+    /// than keep the rest waiting.
+    pub(crate) fn offer(&self, value: impl FnOnce() -> T) {
+        if self.0.len() < N / 2 {
+            let _ = self.0.try_send(value());
+        }
+    }
+
     /// Waits for the next value.
     pub(crate) async fn take(&self) -> T {
         self.0.receive().await

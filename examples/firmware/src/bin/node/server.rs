@@ -88,7 +88,7 @@ impl Node {
                 refusal
             }
         };
-        self.link.send(from, || reply(id, Err(refusal))).await;
+        self.link.refuse(from, || reply(id, Err(refusal)));
     }
 }
 
