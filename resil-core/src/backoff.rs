@@ -71,6 +71,7 @@ pub use builder::BackoffBuilder;
 pub use curve::Curve;
 
 use crate::entropy::Entropy;
+use crate::fixed::sum;
 use crate::time::saturating_nanos;
 use core::iter::FusedIterator;
 use core::time::Duration;
@@ -219,34 +220,45 @@ impl Backoff {
         self.jitter
     }
 
-    /// [`delay`](Self::delay) in nanoseconds.
-    #[inline]
+    /// [`delay`](Self::delay) in nanoseconds, for constants.
     pub(crate) const fn delay_nanos(&self, attempt: u32) -> u64 {
         if attempt >= self.flat_from {
             return self.ceiling;
         }
-        match self.growth {
-            // Below `flat_from` no bit is shifted out.
-            Growth::Shift(k) => self.initial.wrapping_shl(k.wrapping_mul(attempt)),
-            slower => slower.grow(self.initial, attempt),
+        self.growth.grow(self.initial, attempt)
+    }
+
+    /// [`delay_nanos`](Self::delay_nanos), for decisions.
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
+    pub(crate) fn nominal_nanos(&self, attempt: u32) -> u64 {
+        if attempt >= self.flat_from {
+            return self.ceiling;
         }
+        self.growth.below_the_cap(self.initial, attempt)
+    }
+
+    /// The longest delay before jitter, in nanoseconds.
+    #[inline]
+    pub(crate) const fn ceiling_nanos(&self) -> u64 {
+        self.ceiling
     }
 
     /// [`jittered`](Self::jittered) in nanoseconds; at first `previous` is 0.
     #[inline]
     pub(crate) fn jittered_nanos(&self, attempt: u32, previous: u64, entropy: impl Entropy) -> u64 {
-        let delay = self.delay_nanos(attempt);
+        let delay = self.nominal_nanos(attempt);
         let (low, high) = match self.jitter {
             Jitter::Full => (0, delay),
             Jitter::None => return delay,
             Jitter::Equal => (delay.wrapping_sub(delay / 2), delay),
             Jitter::Quarter => {
-                let high = delay.saturating_add(delay / 4).min(self.max);
+                let high = sum(delay, delay / 4).min(self.max);
                 (delay.wrapping_sub(delay / 4), high)
             }
             Jitter::Decorrelated => {
                 let previous = previous.max(self.initial);
-                (self.initial, previous.saturating_mul(3).min(self.max))
+                (self.initial, sum(previous, sum(previous, previous)).min(self.max))
             }
         };
         low.wrapping_add(up_to(high.wrapping_sub(low), entropy.draw()))

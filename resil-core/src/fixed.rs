@@ -1,4 +1,5 @@
-//! Fractions of 2^16 and 2^32, so that a decision multiplies where a float would divide.
+//! Fractions of 2^16 and 2^32, so that a decision multiplies where a float would divide, and products
+//! of 128 bits.
 
 use crate::ratio::Ratio;
 
@@ -18,6 +19,39 @@ pub(crate) const fn share(whole: u64, parts: u32) -> u64 {
     let high = (whole >> 32).wrapping_mul(parts as u64);
     let low = (whole & u32::MAX as u64).wrapping_mul(parts as u64) >> 32;
     high.saturating_add(low)
+}
+
+/// `a + b`, at most what 64 bits hold. On a Cortex-M0 a routine: it is 14 instructions, and everywhere.
+#[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+#[cfg_attr(target_has_atomic = "32", inline)]
+pub(crate) const fn sum(a: u64, b: u64) -> u64 {
+    a.saturating_add(b)
+}
+
+/// `a · b`: its upper and its lower 64 bits.
+#[inline]
+pub(crate) const fn product(a: u64, b: u64) -> (u64, u64) {
+    if cfg!(target_pointer_width = "64") {
+        let wide = (a as u128).wrapping_mul(b as u128);
+        ((wide >> 64) as u64, wide as u64)
+    } else {
+        (upper_half(a, b), a.wrapping_mul(b))
+    }
+}
+
+/// The upper 64 bits of `a · b`, from products of 32 bits each.
+///
+/// The compiler would make the same of 128 bits, anew wherever one is asked for: 200 bytes each on a
+/// Cortex-M0, which is told from larger cores by its lack of atomic exchange. There it is a routine.
+#[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+#[cfg_attr(target_has_atomic = "32", inline)]
+const fn upper_half(a: u64, b: u64) -> u64 {
+    const LOW: u64 = u32::MAX as u64;
+    let (a_high, a_low, b_high, b_low) = (a >> 32, a & LOW, b >> 32, b & LOW);
+    let carry = a_low.wrapping_mul(b_low) >> 32;
+    let middle = a_high.wrapping_mul(b_low).wrapping_add(carry);
+    let other = a_low.wrapping_mul(b_high).wrapping_add(middle & LOW);
+    a_high.wrapping_mul(b_high).wrapping_add(middle >> 32).wrapping_add(other >> 32)
 }
 
 /// `part · 2^bits / whole`, rounded down, for `part < whole < 2^63` and at most 32 bits: one compare
@@ -51,6 +85,18 @@ mod tests {
         assert_eq!(parts(Ratio::new(1, 2)), 1 << 31);
         assert_eq!(parts(Ratio::ONE), u32::MAX);
         assert_eq!(parts(Ratio::new(1, 0)), u32::MAX);
+    }
+
+    #[test]
+    fn a_product_of_halves_is_the_product() {
+        let numbers = [0, 1, 7, u64::from(u32::MAX), 1 << 32, 0x1234_5678_9ABC_DEF0, u64::MAX];
+        for a in numbers {
+            for b in numbers {
+                let exact = u128::from(a) * u128::from(b);
+                assert_eq!(product(a, b), ((exact >> 64) as u64, exact as u64));
+                assert_eq!(upper_half(a, b), (exact >> 64) as u64);
+            }
+        }
     }
 
     #[test]

@@ -137,12 +137,19 @@ impl Retry {
         if self.deadline.as_nanos() == u64::MAX { None } else { Some(self.deadline) }
     }
 
+    /// [`deadline`](Self::deadline), and [`Instant::MAX`] where there is none.
+    #[inline]
+    pub(crate) const fn ends_at(&self) -> Instant {
+        self.deadline
+    }
+
     /// Whether the deadline has come. Ask after a sleep: timers oversleep, machines suspend. If it
     /// has, do not start the attempt but end with [`Stop::Deadline`].
     #[must_use]
-    #[inline]
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
     pub fn is_past_deadline(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|deadline| deadline.is_reached(now))
+        self.deadline().is_some() && self.deadline.is_reached(now)
     }
 
     /// The attempt failed; `classification` is what the policy's
@@ -156,11 +163,15 @@ impl Retry {
         entropy: impl Entropy,
         now: Instant,
     ) -> Next {
-        self.record_after(policy, classification, classification.stay_away(), entropy, now)
+        let stay_away = classification.stay_away();
+        match self.record_after(policy, classification, stay_away, entropy, now) {
+            Ok(delay) => Next::Wait(self.wait(delay, now)),
+            Err(stop) => Next::Stop(stop),
+        }
     }
 
     /// [`record`](Self::record), where the peer wants us to stay away for so many nanoseconds, or for
-    /// good.
+    /// good. Returns how long to wait, in nanoseconds.
     fn record_after<C>(
         &mut self,
         policy: &RetryPolicy<C>,
@@ -168,31 +179,28 @@ impl Retry {
         stay_away: Option<u64>,
         entropy: impl Entropy,
         now: Instant,
-    ) -> Next {
+    ) -> Result<u64, Stop> {
         let index = self.failed;
         self.failed = self.attempt();
-        self.deadline = self.deadline.min(policy.deadline_from(now));
+        self.keep_time(policy, now);
         let class = match classification {
-            Classification::Ignored => return Next::Stop(Stop::Ignored),
+            Classification::Ignored => return Err(Stop::Ignored),
             Classification::Failure(class, _) if !class.is_retryable() => {
-                return Next::Stop(Stop::Fatal);
+                return Err(Stop::Fatal);
             }
             Classification::Failure(class, _) => class,
         };
         if self.failed >= policy.max_attempts() {
-            return Next::Stop(Stop::Exhausted);
+            return Err(Stop::Exhausted);
         }
-        let Some(hint) = stay_away else { return Next::Stop(Stop::Never) };
+        let Some(hint) = stay_away else { return Err(Stop::Never) };
         if self.is_past_deadline(now.plus_nanos(hint)) {
-            return Next::Stop(Stop::Deadline);
+            return Err(Stop::Deadline);
         }
         let backoff = policy.backoff_after(class);
         self.previous = backoff.jittered_nanos(index, self.previous, entropy);
         let delay = self.previous.max(policy.trusted_nanos(hint));
-        match self.wait(delay, now) {
-            Some(wait) => Next::Wait(wait),
-            None => Next::Stop(Stop::Deadline),
-        }
+        if self.is_past_deadline(now.plus_nanos(delay)) { Err(Stop::Deadline) } else { Ok(delay) }
     }
 
     /// An attempt has failed that another one runs beside or follows at once: it counts, and decides
@@ -214,7 +222,7 @@ impl Retry {
 
     /// Brings back a deadline that a backward step of the clock left too far ahead.
     pub(crate) const fn keep_time<C>(&mut self, policy: &RetryPolicy<C>, now: Instant) {
-        self.deadline = self.deadline.min(policy.deadline_from(now));
+        self.deadline = policy.brought_back(self.deadline, now);
     }
 
     /// [`record`](Self::record), and the next attempt is paid for from `budget`: now, when it is
@@ -257,11 +265,13 @@ impl Retry {
         now: Instant,
     ) -> Result<(Wait, B::Charge), Stop> {
         let stay_away = classification.stay_away();
-        self.record_within_after(policy, budget, classification, stay_away, entropy, now)
+        let (delay, charge) =
+            self.record_within_after(policy, budget, classification, stay_away, entropy, now)?;
+        Ok((self.wait(delay, now), charge))
     }
 
     /// [`record_within`](Self::record_within), where the peer wants us to stay away for so many
-    /// nanoseconds, or for good.
+    /// nanoseconds, or for good. Returns how long to [wait](Self::wait).
     pub(crate) fn record_within_after<C, B: Budget>(
         &mut self,
         policy: &RetryPolicy<C>,
@@ -270,17 +280,15 @@ impl Retry {
         stay_away: Option<u64>,
         entropy: impl Entropy,
         now: Instant,
-    ) -> Result<(Wait, B::Charge), Stop> {
+    ) -> Result<(u64, B::Charge), Stop> {
         let class = match classification {
             Classification::Failure(class, _) => class,
             Classification::Ignored => FailureClass::Fatal, // stops below
         };
-        match self.record_after(policy, classification, stay_away, entropy, now) {
-            Next::Stop(stop) => Err(stop),
-            Next::Wait(wait) => match budget.try_withdraw(Extra::Retry(class), now) {
-                Ok(charge) => Ok((wait, charge)),
-                Err(_) => Err(Stop::Budget),
-            },
+        let delay = self.record_after(policy, classification, stay_away, entropy, now)?;
+        match budget.try_withdraw(Extra::Retry(class), now) {
+            Ok(charge) => Ok((delay, charge)),
+            Err(_) => Err(Stop::Budget),
         }
     }
 
@@ -297,22 +305,37 @@ impl Retry {
         entropy: impl Entropy,
         now: Instant,
     ) -> Next<Refused> {
-        self.deadline = self.deadline.min(policy.deadline_from(now));
+        match self.delay_after(policy, rejected, entropy, now) {
+            Ok(delay) => Next::Wait(self.wait(delay, now)),
+            Err(after_waiting) => Next::Stop(Refused { rejected, after_waiting }),
+        }
+    }
+
+    /// [`refused`](Self::refused): how long to [wait](Self::wait), or whether that would be over because
+    /// no further wait is allowed.
+    pub(crate) fn delay_after<C>(
+        &mut self,
+        policy: &RetryPolicy<C>,
+        rejected: Rejected,
+        entropy: impl Entropy,
+        now: Instant,
+    ) -> Result<u64, bool> {
+        self.keep_time(policy, now);
         if policy.max_refusal_waits() == 0 || !can_be_waited_for(&rejected) {
-            return Next::Stop(Refused { rejected, after_waiting: false });
+            return Err(false);
         }
         let delay = match rejected.retry() {
             RetryAt::At(at) => at.nanos_since(now),
             _ => policy.backoff().jittered_nanos(self.refused, self.previous, entropy),
         };
-        // To ask again within the same instant would be to spin.
-        match self.wait(delay.max(1), now) {
-            Some(wait) if self.refused < policy.max_refusal_waits() => {
-                self.refused = self.refused.saturating_add(1);
-                Next::Wait(wait)
-            }
-            _ => Next::Stop(Refused { rejected, after_waiting: true }),
+        let delay = delay.max(1); // to ask again within the same instant would be to spin
+        if self.refused >= policy.max_refusal_waits()
+            || self.is_past_deadline(now.plus_nanos(delay))
+        {
+            return Err(true);
         }
+        self.refused = self.refused.saturating_add(1);
+        Ok(delay)
     }
 
     /// The error of a call that stopped because of `error`.
@@ -404,12 +427,10 @@ impl Retry {
         }
     }
 
-    /// The wait of `delay` from `now`, unless it would outlive the deadline.
+    /// The wait of `delay` from `now`.
     #[inline]
-    fn wait(&self, delay: u64, now: Instant) -> Option<Wait> {
-        let until = now.plus_nanos(delay);
-        let wait = Wait { until, delay, attempt: self.attempt() };
-        if self.is_past_deadline(until) { None } else { Some(wait) }
+    pub(crate) const fn wait(&self, delay: u64, now: Instant) -> Wait {
+        Wait { until: now.plus_nanos(delay), delay, attempt: self.attempt() }
     }
 }
 

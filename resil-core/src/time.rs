@@ -20,6 +20,7 @@ pub mod ticks;
 pub(crate) use scale::Scale;
 pub use ticks::{TickCounter, TickRate};
 
+use crate::fixed;
 use core::cell::Cell;
 use core::time::Duration;
 
@@ -108,13 +109,22 @@ impl Instant {
     /// [`saturating_add`](Self::saturating_add) in nanoseconds.
     #[inline]
     pub(crate) const fn plus_nanos(self, nanos: u64) -> Self {
-        Self(self.0.saturating_add(nanos))
+        Self(fixed::sum(self.0, nanos))
     }
 
     /// [`saturating_since`](Self::saturating_since) in nanoseconds.
-    #[inline]
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
     pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// This instant, but at most `nanos` after `now`: where a clock that stepped back leaves a deadline
+    /// too far ahead.
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
+    pub(crate) const fn within(self, nanos: u64, now: Self) -> Self {
+        self.min(now.plus_nanos(nanos))
     }
 
     /// The earlier of two instants (`Ord::min` is not `const`).
@@ -130,8 +140,12 @@ impl Instant {
 #[must_use]
 #[inline]
 pub(crate) const fn saturating_nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+    const SECOND: u64 = 1_000_000_000;
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos() as u64);
+    if seconds > u64::MAX / SECOND {
+        return u64::MAX;
+    }
+    fixed::sum(seconds.wrapping_mul(SECOND), nanos)
 }
 
 /// The earlier of two deadlines, where `None` means "never".

@@ -1,5 +1,6 @@
 //! Powers of a ratio without floating point.
 
+use crate::fixed::product;
 use crate::ratio::Ratio;
 
 /// `mantissa · 2^exponent`, the highest bit of the mantissa set: a ratio or a power of one, to 64
@@ -12,8 +13,8 @@ use crate::ratio::Ratio;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Factor {
-    mantissa: u64,
-    exponent: i32,
+    pub(super) mantissa: u64,
+    pub(super) exponent: i32,
 }
 
 impl Factor {
@@ -22,32 +23,42 @@ impl Factor {
         let above = (ratio.numerator() as u128) << 112;
         match above.checked_div(ratio.denominator() as u128) {
             None | Some(0) => None,
-            Some(quotient) => Some(Self::rounded(quotient, -112)),
+            Some(quotient) => {
+                let zeros = quotient.leading_zeros();
+                let normal = quotient.wrapping_shl(zeros);
+                let exponent = (-48_i32).wrapping_sub(zeros as i32);
+                Some(Self::rounded((normal >> 64) as u64, normal as u64, exponent))
+            }
         }
     }
 
-    /// `wide · 2^exponent` to 64 bits; `wide` is not 0.
-    const fn rounded(wide: u128, exponent: i32) -> Self {
-        let zeros = wide.leading_zeros();
-        let normal = wide.wrapping_shl(zeros);
-        let exponent = exponent.wrapping_add(64).wrapping_sub(zeros as i32);
-        let (high, round_up) = ((normal >> 64) as u64, (normal as u64) >> 63);
-        match high.checked_add(round_up) {
+    /// `(high + low · 2^-64) · 2^exponent` to 64 bits; the highest bit of `high` is set.
+    const fn rounded(high: u64, low: u64, exponent: i32) -> Self {
+        match high.checked_add(low >> 63) {
             Some(mantissa) => Self { mantissa, exponent },
             None => Self { mantissa: 1 << 63, exponent: exponent.wrapping_add(1) },
         }
     }
 
     const fn times(self, other: Self) -> Self {
-        let product = (self.mantissa as u128).wrapping_mul(other.mantissa as u128);
-        Self::rounded(product, self.exponent.wrapping_add(other.exponent))
+        let (high, low) = product(self.mantissa, other.mantissa);
+        let exponent = self.exponent.wrapping_add(other.exponent).wrapping_add(64);
+        if high >> 63 == 1 {
+            return Self::rounded(high, low, exponent);
+        }
+        // The product of two such mantissas has 128 bits, or 127.
+        Self::rounded(high << 1 | low >> 63, low << 1, exponent.wrapping_sub(1))
     }
 
     /// `initial · self^power` to the nearest whole number, or `u64::MAX`.
     pub(super) const fn grow(self, initial: u64, power: u32) -> u64 {
-        let Some(highest) = power.checked_ilog2() else { return initial };
-        let mut result = self;
-        let mut bit = highest;
+        if power == 0 {
+            return initial;
+        }
+        let (mut result, mut bit) = (self, 0_u32);
+        while power >> 1 >> bit > 0 {
+            bit = bit.wrapping_add(1); // up to the highest
+        }
         while bit > 0 && result.matters() {
             bit = bit.wrapping_sub(1);
             result = result.times(result);
@@ -66,21 +77,26 @@ impl Factor {
 
     /// `initial · self` to the nearest whole number, or `u64::MAX`.
     const fn of(self, initial: u64) -> u64 {
-        let product = (initial as u128).wrapping_mul(self.mantissa as u128);
+        let (mut high, mut low) = product(initial, self.mantissa);
+        let mut shift = self.exponent.unsigned_abs();
         if self.exponent >= 0 {
             // The mantissa has 64 bits: from 2^64 on nothing but a product of 0 or 1 · mantissa fits.
-            return if self.exponent == 0 || initial == 0 { saturated(product) } else { u64::MAX };
+            return if initial == 0 || shift == 0 && high == 0 { low } else { u64::MAX };
         }
-        let shift = self.exponent.unsigned_abs();
-        match product.checked_shr(shift.wrapping_sub(1)) {
-            Some(doubled) => saturated((doubled >> 1).wrapping_add(doubled & 1)),
+        if shift > 64 {
+            (high, low, shift) = (0, high, shift.wrapping_sub(64));
+        }
+        if shift < 64 && high >> shift > 0 {
+            return u64::MAX;
+        }
+        // Without its last bit, which says which way to round; `high` is 0 for more than 64.
+        let doubled = match low.checked_shr(shift.wrapping_sub(1)) {
+            Some(doubled) => doubled,
             None => 0,
-        }
+        };
+        let above = high.wrapping_shl(64_u32.wrapping_sub(shift));
+        (above | doubled >> 1).saturating_add(doubled & 1)
     }
-}
-
-const fn saturated(wide: u128) -> u64 {
-    if wide > u64::MAX as u128 { u64::MAX } else { wide as u64 }
 }
 
 #[cfg(test)]
@@ -89,12 +105,35 @@ mod tests {
 
     #[test]
     fn roundings_are_to_the_nearest() {
-        let rounded = |wide| Factor::rounded(wide, 0);
+        let rounded = |high, low| Factor::rounded(high, low, 0);
         let exactly = |mantissa, exponent| Factor { mantissa, exponent };
-        assert_eq!(rounded(1), exactly(1 << 63, -63));
-        assert_eq!(rounded((1 << 127) + (1 << 63) - 1), exactly(1 << 63, 64));
-        assert_eq!(rounded((1 << 127) + (1 << 63)), exactly((1 << 63) + 1, 64));
-        assert_eq!(rounded(u128::MAX), exactly(1 << 63, 65), "up into the next bit");
+        assert_eq!(rounded(1 << 63, (1 << 63) - 1), exactly(1 << 63, 0));
+        assert_eq!(rounded(1 << 63, 1 << 63), exactly((1 << 63) + 1, 0));
+        assert_eq!(rounded(u64::MAX, u64::MAX), exactly(1 << 63, 1), "up into the next bit");
+    }
+
+    #[test]
+    fn a_product_is_rounded_as_its_exact_value() {
+        let mantissas = [1 << 63, (1 << 63) + 1, 0xB504_F333_F9DE_6484, 3 << 62, u64::MAX];
+        for mantissa in mantissas {
+            for initial in [0, 1, 2, 3, 1_000, 1 << 32, (1 << 63) - 1, 1 << 63, u64::MAX] {
+                for exponent in -200..=3 {
+                    let exact = u128::from(initial) * u128::from(mantissa);
+                    let of = Factor { mantissa, exponent }.of(initial);
+                    let saturated = |wide| u64::try_from(wide).unwrap_or(u64::MAX);
+                    let expected = match u32::try_from(-exponent) {
+                        Ok(0) => saturated(exact),
+                        Ok(shift) => {
+                            let doubled = exact.checked_shr(shift - 1).unwrap_or(0);
+                            saturated((doubled >> 1) + (doubled & 1))
+                        }
+                        Err(_) if initial == 0 => 0,
+                        Err(_) => u64::MAX,
+                    };
+                    assert_eq!(of, expected, "{initial} · {mantissa} · 2^{exponent}");
+                }
+            }
+        }
     }
 
     #[test]

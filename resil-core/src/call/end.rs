@@ -1,6 +1,7 @@
 //! How an attempt ends, and what follows from it.
 
 use super::budget::{Budget, Extra};
+use super::gate::{End, Gate};
 use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, Due, HedgeAt, InFlight, Phase, Turn};
@@ -9,49 +10,53 @@ use super::pushback::Pushback;
 use super::step::Verdict;
 use crate::hedge::HedgeDecision;
 use crate::outcome::{Classification, FailureClass, Outcome};
-use crate::time::Instant;
 
 impl<P, U> Call<P, U> {
     pub(super) fn succeeded<C>(
         &mut self,
-        attempt: InFlight<P, U>,
+        place: usize,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
         // The one that was too slow belongs to the picture: without it hedges come ever earlier.
-        for slower in self.in_flight.iter().flatten() {
-            turn.gates.hedge().record_latency(slower.started_at, turn.now);
+        let (winner, slower) = if place == 0 { (0, 1) } else { (1, 0) };
+        for place in [slower, winner] {
+            if let Some(Some(attempt)) = self.in_flight.get(place) {
+                turn.gates.hedge().record_latency(attempt.started_at, turn.now);
+            }
         }
-        turn.gates.hedge().record_latency(attempt.started_at, turn.now);
-        turn.settle(attempt, Outcome::Success);
-        self.end(Verdict::Success, turn);
+        self.settle(place, Outcome::Success, turn);
+        self.give_back(turn);
+        self.phase = Phase::Done(Verdict::Success);
     }
 
     /// An attempt has failed: the call waits for the one beside it, tries again, or is over.
     pub(super) fn failed<C>(
         &mut self,
-        attempt: InFlight<P, U>,
+        place: usize,
         classification: Classification,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        turn.settle(attempt, classification.outcome());
-        let hedge = core::mem::replace(&mut self.hedge, HedgeAt::Never);
+        self.settle(place, classification.outcome(), turn);
+        let stay_away = classification.stay_away();
+        let has_hedge_to_come = matches!(self.hedge, HedgeAt::At(_));
+        self.hedge = HedgeAt::Never;
         let is_alone = self.in_flight.iter().all(Option::is_none);
         if !is_alone && is_worth_another(classification) {
             self.retry.failed_beside_another();
-            self.pushback = Pushback::of(classification, turn.now);
+            self.pushback = Pushback::of(stay_away, turn.now);
             return;
         }
-        if hedge != HedgeAt::Never
+        if has_hedge_to_come
             && let Some(class) = self.may_hedge_early(classification, turn)
             && let Ok(paid) = turn.gates.budget().try_withdraw(Extra::Hedge, turn.now)
         {
             self.retry.failed_beside_another();
             let paid = Some(paid);
-            self.phase = Phase::Due(Due { paid, early: Some(class), ..Due::FIRST });
+            self.phase = Phase::Due(Due { paid, early: Some(class), ..Due::at_once() });
             return;
         }
-        let pushback = core::mem::replace(&mut self.pushback, Pushback::NONE);
-        let stay_away = pushback.with(classification, turn.now);
+        let stay_away = self.pushback.with(stay_away, turn.now);
+        self.pushback = Pushback::NONE;
         self.retry_or_end(classification, stay_away, turn);
     }
 
@@ -72,25 +77,28 @@ impl<P, U> Call<P, U> {
             entropy,
             now,
         ) {
-            Ok((wait, paid)) => {
-                let (wait, paid) = (Some(wait), Some(paid));
-                self.phase = Phase::Due(Due { wait, paid, ..Due::FIRST });
+            Ok((delay, paid)) => {
+                let (wait, paid) = (Some(self.retry.wait(delay, now)), Some(paid));
+                self.phase = Phase::Due(Due { wait, paid, ..Due::at_once() });
             }
-            Err(stop) => self.end(Verdict::Failed(stop), turn),
+            Err(stop) => {
+                self.give_back(turn);
+                self.phase = Phase::Done(Verdict::Failed(stop));
+            }
         }
     }
 
-    /// Ends the call: what is in flight is abandoned, what was paid for and not made is refunded.
-    pub(super) fn end<C>(
+    /// Before the call ends: what is in flight is abandoned, what was paid for and not made is refunded.
+    pub(super) fn give_back<C>(
         &mut self,
-        verdict: Verdict,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
-        while let Some(attempt) = self.take(|_| true) {
-            turn.settle(attempt, Outcome::Abandoned);
+        for place in 0..self.in_flight.len() {
+            self.settle(place, Outcome::Abandoned, turn);
         }
-        let phase = core::mem::replace(&mut self.phase, Phase::Done(verdict));
-        if let Phase::Due(Due { paid: Some(paid), .. }) = phase {
+        if let Phase::Due(due) = &mut self.phase
+            && let Some(paid) = due.paid.take()
+        {
             turn.gates.budget().refund(paid, turn.now);
         }
     }
@@ -101,39 +109,41 @@ impl<P, U> Call<P, U> {
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) {
         let is_late = self.retry.is_past_deadline(turn.now) && !self.is_over();
-        while let Some(attempt) = self.take(|attempt| attempt.deadline.is_reached(turn.now)) {
+        while let Some(place) = self.place(|attempt| attempt.deadline.is_reached(turn.now)) {
             if is_late {
                 // The first one has failed by no rule but the deadline's, and ends as such.
                 if self.started > 1 {
                     self.retry.failed_beside_another();
                 }
-                turn.settle(attempt, Outcome::Failure(FailureClass::Timeout));
+                self.settle(place, Outcome::Failure(FailureClass::Timeout), turn);
             } else {
-                self.failed(attempt, FailureClass::Timeout.into(), turn);
+                self.failed(place, FailureClass::Timeout.into(), turn);
             }
         }
         if is_late {
+            self.give_back(turn);
             let refusal = self.refusal();
-            self.end(Verdict::Deadline { refusal }, turn);
+            self.phase = Phase::Done(Verdict::Deadline { refusal });
         }
     }
 
     /// What a backward step of the clock left too far ahead comes as close as it may be.
-    pub(super) fn keep_time<C>(
+    pub(super) fn keep_time<C, G: Gates<P, U>>(
         &mut self,
-        turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
+        turn: &mut Turn<'_, C, G, impl FnMut() -> u32>,
     ) {
         let (policy, now) = (turn.policy, turn.now);
         self.retry.keep_time(policy.retry(), now);
         for attempt in self.in_flight.iter_mut().flatten() {
-            let longest = policy.attempt_deadline(now);
-            let deadline = self.retry.deadline().unwrap_or(Instant::MAX).min(longest);
-            attempt.deadline = attempt.deadline.min(deadline);
-            if let HedgeAt::At(at) = self.hedge {
-                let delay = at.nanos_since(attempt.started_at);
-                self.hedge = HedgeAt::At(at.min(now.plus_nanos(delay)));
+            let deadline = attempt.deadline.min(self.retry.ends_at());
+            attempt.deadline = policy.brought_back(deadline, now);
+            if G::Hedge::HEDGES {
+                if let HedgeAt::At(at) = self.hedge {
+                    let delay = at.nanos_since(attempt.started_at);
+                    self.hedge = HedgeAt::At(at.within(delay, now));
+                }
+                attempt.started_at = attempt.started_at.min(now);
             }
-            attempt.started_at = attempt.started_at.min(now);
         }
         if let Phase::Due(Due { wait: Some(wait), .. }) = &mut self.phase {
             wait.keep_time(now);
@@ -141,12 +151,23 @@ impl<P, U> Call<P, U> {
         self.pushback.keep_time(now);
     }
 
-    /// Takes an attempt out of those in flight.
-    pub(super) fn take(
+    /// Where an attempt is among those in flight.
+    pub(super) fn place(&self, is_it: impl Fn(&InFlight<P, U>) -> bool) -> Option<usize> {
+        self.in_flight.iter().position(|slot| slot.as_ref().is_some_and(&is_it))
+    }
+
+    /// Takes an attempt out of those in flight, and tells the gates and the budget how it ended.
+    fn settle<C>(
         &mut self,
-        is_it: impl Fn(&InFlight<P, U>) -> bool,
-    ) -> Option<InFlight<P, U>> {
-        self.in_flight.iter_mut().find(|slot| slot.as_ref().is_some_and(&is_it))?.take()
+        place: usize,
+        outcome: Outcome,
+        turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
+    ) {
+        if let Some(attempt) = self.in_flight.get_mut(place).and_then(Option::take) {
+            let end = End::Attempted(outcome);
+            turn.gates.attempt().settle(attempt.permit, end, &mut turn.entropy, turn.now);
+            turn.gates.budget().settle(attempt.charge, outcome, turn.now);
+        }
     }
 
     pub(super) const fn may_start_another<C>(&self, policy: &CallPolicy<C>) -> bool {

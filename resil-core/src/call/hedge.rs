@@ -11,6 +11,9 @@ use crate::time::Instant;
 /// ([`Target`](crate::hedge::Target)) is for the gate to say, which is told
 /// [`elsewhere`](super::Request::elsewhere).
 pub trait Hedging {
+    /// Whether a hedge ever starts; where none does, its code is left out. Only `()` says no.
+    const HEDGES: bool = true;
+
     /// When a hedge starts beside an attempt that starts at `since`, where `sent` hedges have gone in
     /// this call; `None`: never. Asked once an attempt, when it starts.
     fn due(&self, sent: u8, since: Instant) -> Option<Instant>;
@@ -31,6 +34,8 @@ pub trait Hedging {
 }
 
 impl Hedging for () {
+    const HEDGES: bool = false;
+
     fn due(&self, _: u8, _: Instant) -> Option<Instant> {
         None
     }
@@ -43,6 +48,8 @@ impl Hedging for () {
 }
 
 impl<H: Hedging> Hedging for &mut H {
+    const HEDGES: bool = H::HEDGES;
+
     #[inline]
     fn due(&self, sent: u8, since: Instant) -> Option<Instant> {
         (**self).due(sent, since)

@@ -1,14 +1,14 @@
 //! The call: one machine around all the others.
 
 use super::budget::Budget;
-use super::gate::{End, Gate, Request};
+use super::gate::Request;
 use super::layers::Gates;
 use super::policy::CallPolicy;
 use super::pushback::Pushback;
 use super::step::{Finished, Step, Ticket, Verdict};
 use crate::deadline::Deadline;
 use crate::error::{ResilienceError, TimeoutError};
-use crate::outcome::{Classification, FailureClass, Outcome, Rejected};
+use crate::outcome::{Classification, FailureClass, Rejected};
 use crate::retry::{Retry, Stop, Wait};
 use crate::time::Instant;
 
@@ -21,6 +21,8 @@ pub struct Call<P, U = ()> {
     pub(super) retry: Retry,
     pub(super) request: Request,
     pub(super) phase: Phase<U>,
+    /// Nobody has polled yet.
+    is_new: bool,
     pub(super) in_flight: [Option<InFlight<P, U>>; 2],
     /// Attempts so far, hedges included.
     pub(super) started: u32,
@@ -34,8 +36,6 @@ pub struct Call<P, U = ()> {
 /// Where a call stands.
 #[derive(Debug)]
 pub(super) enum Phase<U> {
-    /// Nobody has polled yet.
-    New,
     /// An attempt is to start; it is paid for.
     Due(Due<U>),
     /// Attempts are in flight, and time or their ends decide.
@@ -58,7 +58,10 @@ pub(super) struct Due<U> {
 }
 
 impl<U> Due<U> {
-    pub(super) const FIRST: Self = Self { wait: None, paid: None, refusal: None, early: None };
+    /// At once, for nothing. Not a constant, which would lie in flash to be copied.
+    pub(super) const fn at_once() -> Self {
+        Self { wait: None, paid: None, refusal: None, early: None }
+    }
 }
 
 /// When the second attempt starts beside the first.
@@ -94,7 +97,8 @@ impl<P, U> Call<P, U> {
         Self {
             retry: Retry::start(policy.retry(), now),
             request,
-            phase: Phase::New,
+            phase: Phase::Due(Due::at_once()),
+            is_new: true,
             in_flight: [None, None],
             started: 0,
             hedge: HedgeAt::Never,
@@ -138,15 +142,17 @@ impl<P, U> Call<P, U> {
         let mut turn = Turn { policy, gates, entropy, now };
         self.keep_time(&mut turn);
         self.time_out(&mut turn);
-        match core::mem::replace(&mut self.phase, Phase::Running) {
-            Phase::New => {
-                turn.gates.budget().begin(now);
-                self.begin(Due::FIRST, &mut turn)
+        let attempt = match &self.phase {
+            Phase::Due(_) => {
+                if core::mem::replace(&mut self.is_new, false) {
+                    turn.gates.budget().begin(now);
+                }
+                self.begin(&mut turn)
             }
-            Phase::Due(due) => self.begin(due, &mut turn),
-            Phase::Running => self.hedge_or_wait(&mut turn),
-            Phase::Done(verdict) => self.done(verdict),
-        }
+            Phase::Running => self.hedge_in_time(&mut turn),
+            Phase::Done(_) => None,
+        };
+        attempt.map_or_else(|| self.idle(), Step::Attempt)
     }
 
     /// An attempt has ended: `Ok`, or what the [classifier](crate::retry::RetryPolicy::classifier)
@@ -165,12 +171,12 @@ impl<P, U> Call<P, U> {
     ) -> Finished {
         let mut turn = Turn { policy, gates, entropy, now };
         self.keep_time(&mut turn);
-        let Some(attempt) = self.take(|attempt| attempt.number == ticket.number) else {
+        let Some(place) = self.place(|attempt| attempt.number == ticket.number) else {
             return Finished::Stale;
         };
         match result {
-            Ok(()) => self.succeeded(attempt, &mut turn),
-            Err(classification) => self.failed(attempt, classification, &mut turn),
+            Ok(()) => self.succeeded(place, &mut turn),
+            Err(classification) => self.failed(place, classification, &mut turn),
         }
         Finished::Counted
     }
@@ -187,7 +193,8 @@ impl<P, U> Call<P, U> {
     ) {
         let mut turn = Turn { policy, gates, entropy, now };
         if !self.is_over() {
-            self.end(Verdict::Abandoned, &mut turn);
+            self.give_back(&mut turn);
+            self.phase = Phase::Done(Verdict::Abandoned);
         }
     }
 
@@ -211,7 +218,7 @@ impl<P, U> Call<P, U> {
     pub const fn refusal(&self) -> Option<Rejected> {
         match &self.phase {
             Phase::Due(due) => due.refusal,
-            Phase::New | Phase::Running | Phase::Done(_) => None,
+            Phase::Running | Phase::Done(_) => None,
         }
     }
 
@@ -287,17 +294,5 @@ impl<P, U> Call<P, U> {
                 Some(self.retry.last_error(Stop::Deadline, last))
             }
         }
-    }
-}
-
-impl<C, G, R: FnMut() -> u32> Turn<'_, C, G, R> {
-    /// Tells the gates and the budget how an attempt ended.
-    pub(super) fn settle<P, U>(&mut self, attempt: InFlight<P, U>, outcome: Outcome)
-    where
-        G: Gates<P, U>,
-    {
-        let end = End::Attempted(outcome);
-        self.gates.attempt().settle(attempt.permit, end, &mut self.entropy, self.now);
-        self.gates.budget().settle(attempt.charge, outcome, self.now);
     }
 }

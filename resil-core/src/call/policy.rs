@@ -80,6 +80,12 @@ impl<C> CallPolicy<C> {
     pub(super) const fn attempt_deadline(&self, now: Instant) -> Instant {
         now.plus_nanos(self.attempt_timeout)
     }
+
+    /// A deadline that a backward step of the clock left too far ahead, as close as it may be.
+    #[inline]
+    pub(super) const fn brought_back(&self, deadline: Instant, now: Instant) -> Instant {
+        deadline.within(self.attempt_timeout, now)
+    }
 }
 
 impl Default for CallPolicy {

@@ -1,5 +1,6 @@
 //! What a peer said about coming back, while another attempt was still out.
 
+#[cfg(doc)]
 use crate::outcome::Classification;
 use crate::time::Instant;
 
@@ -19,9 +20,9 @@ impl Pushback {
     /// Nothing was said.
     pub(super) const NONE: Self = Self { until: Instant::EPOCH, nanos: 0 };
 
-    /// What comes with a failure `now`.
-    pub(super) const fn of(classification: Classification, now: Instant) -> Self {
-        let nanos = match classification.stay_away() {
+    /// What comes with a failure `now` ([`Classification::stay_away`]).
+    pub(super) const fn of(stay_away: Option<u64>, now: Instant) -> Self {
+        let nanos = match stay_away {
             None => NEVER,
             Some(NEVER) => NEVER.saturating_sub(1),
             Some(nanos) => nanos,
@@ -31,25 +32,25 @@ impl Pushback {
 
     /// The stronger of this and what comes with another failure `now`: nanoseconds to stay away, `None`
     /// for good.
-    pub(super) fn with(&self, classification: Classification, now: Instant) -> Option<u64> {
-        let own = classification.stay_away()?;
+    pub(super) fn with(&self, stay_away: Option<u64>, now: Instant) -> Option<u64> {
+        let own = stay_away?;
         if self.nanos == NEVER { None } else { Some(own.max(self.until.nanos_since(now))) }
     }
 
     /// Brings back an end that a backward step of the clock left too far ahead.
     pub(super) const fn keep_time(&mut self, now: Instant) {
-        self.until = self.until.min(now.plus_nanos(self.nanos));
+        self.until = self.until.within(self.nanos, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{FailureClass, RetryHint};
+    use crate::outcome::{Classification, FailureClass, RetryHint};
     use core::time::Duration;
 
-    fn failure(hint: RetryHint) -> Classification {
-        Classification::Failure(FailureClass::Transient, hint)
+    fn failure(hint: RetryHint) -> Option<u64> {
+        Classification::Failure(FailureClass::Transient, hint).stay_away()
     }
 
     fn after(nanos: u64) -> RetryHint {

@@ -2,7 +2,7 @@
 
 use super::config::CircuitBreakerConfig;
 use super::permit::{Permit, Recorded};
-use super::rules::{Probe, refused_until};
+use super::rules::{Said, refused_until};
 use super::state::{CircuitBreakerState, Phase, State, Transition};
 use super::window::{Call, Counts, Statistics, Window};
 use crate::entropy::Entropy;
@@ -232,27 +232,28 @@ impl<W: Window> CircuitBreakerConfig<W> {
         now: Instant,
     ) -> Recorded {
         self.rules.keep_time(&mut state.core, now);
+        let said = match outcome {
+            Outcome::Success => Said::Success,
+            Outcome::Failure(FailureClass::Local) | Outcome::Ignored => Said::Nothing,
+            Outcome::Failure(_) => Said::Failure,
+            Outcome::Abandoned => Said::Abandoned,
+        };
         match state.core.phase {
-            Phase::Closed | Phase::Settling | Phase::MetricsOnly => match outcome {
-                Outcome::Success => self.counted(state, &permit, false, entropy, now),
-                Outcome::Failure(FailureClass::Local) | Outcome::Ignored => Recorded::Released,
-                Outcome::Abandoned if !self.rules.counts_as_failure(&permit, now) => {
-                    Recorded::Released
-                }
-                Outcome::Failure(_) | Outcome::Abandoned => {
-                    self.counted(state, &permit, true, entropy, now)
-                }
-            },
-            Phase::HalfOpen => {
-                let probe = match outcome {
-                    Outcome::Success if self.is_slow(&permit, now) => Probe::Failed,
-                    Outcome::Success => Probe::Succeeded,
-                    Outcome::Failure(FailureClass::Local) | Outcome::Ignored => Probe::SaysNothing,
-                    Outcome::Failure(_) => Probe::Failed,
-                    Outcome::Abandoned => Probe::Abandoned,
+            Phase::Closed | Phase::Settling | Phase::MetricsOnly => {
+                let says_nothing = match said {
+                    Said::Success | Said::Failure => false,
+                    Said::Nothing => true,
+                    Said::Abandoned => !self.rules.counts_as_failure(&permit, now),
                 };
-                self.rules.probed(&mut state.core, probe, entropy, now)
+                if says_nothing {
+                    return Recorded::Released;
+                }
+                self.counted(state, &permit, said != Said::Success, entropy, now)
             }
+            Phase::HalfOpen if said == Said::Success && self.is_slow(&permit, now) => {
+                self.rules.probed(&mut state.core, Said::Failure, entropy, now)
+            }
+            Phase::HalfOpen => self.rules.probed(&mut state.core, said, entropy, now),
             Phase::Disabled => Recorded::Released,
             // Neither issues permits, so the epoch has wrapped around.
             Phase::Open | Phase::ForcedOpen => Recorded::Stale,

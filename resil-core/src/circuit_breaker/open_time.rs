@@ -2,6 +2,7 @@
 
 use crate::backoff::{Backoff, Jitter};
 use crate::entropy::Entropy;
+use crate::fixed::sum;
 use core::time::Duration;
 
 /// The open time of every opening in a row: the retry's curve, with the openings for attempts.
@@ -30,22 +31,19 @@ impl OpenTime {
 
     /// Whether a later opening lasts longer than the first.
     pub(super) const fn escalates(&self) -> bool {
-        self.curve.delay_nanos(u32::MAX) > self.first
+        self.curve.ceiling_nanos() > self.first
     }
 
     /// Whether openings, which are counted in a byte, can be told apart until they last longest.
     pub(super) const fn counts_to_the_longest(&self) -> bool {
-        self.curve.delay_nanos(attempt(u8::MAX)) == self.curve.delay_nanos(u32::MAX)
+        self.curve.delay_nanos(attempt(u8::MAX)) == self.curve.ceiling_nanos()
     }
 
     /// The longest that opening number `openings`, from 1, can last.
     pub(super) fn longest(&self, openings: u8) -> u64 {
-        let nominal = self.curve.delay_nanos(attempt(openings));
+        let nominal = self.curve.nominal_nanos(attempt(openings));
         match self.curve.jitter() {
-            Jitter::Quarter => {
-                let max = crate::time::saturating_nanos(self.curve.max_delay());
-                nominal.saturating_add(nominal / 4).min(max)
-            }
+            Jitter::Quarter => sum(nominal, nominal / 4).min(self.curve.max_nanos()),
             Jitter::None | Jitter::Equal | Jitter::Full | Jitter::Decorrelated => nominal,
         }
     }

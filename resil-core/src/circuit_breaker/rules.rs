@@ -8,13 +8,14 @@ use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::time::Instant;
 
-/// How a probe ended.
-#[derive(Clone, Copy)]
-pub(super) enum Probe {
-    Succeeded,
-    Failed,
+/// What an outcome says about the peer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Success,
+    Failure,
+    Nothing,
+    /// Nothing, or that it is down, as the number and the length of such calls tell.
     Abandoned,
-    SaysNothing,
 }
 
 impl Rules {
@@ -36,14 +37,12 @@ impl Rules {
         now: Instant,
     ) -> Option<Transition> {
         self.keep_time(core, now);
-        let is_due = core.until.is_reached(now);
         match core.phase {
-            Phase::Open if is_due => core.enter(Phase::HalfOpen, Instant::EPOCH),
-            Phase::HalfOpen if is_due && core.in_flight > 0 => {
+            Phase::HalfOpen if core.until.is_reached(now) && core.in_flight > 0 => {
                 let lost_at = core.until;
                 core.open(open_time, lost_at)
             }
-            _ => None,
+            _ => core.half_open_if_due(now),
         }
     }
 
@@ -51,7 +50,7 @@ impl Rules {
     /// open time after them is over as well.
     fn catch_up(&self, core: &mut Core, open_time: impl FnOnce(u8) -> u64, now: Instant) {
         if self.poll_due(core, open_time, now).is_some() {
-            self.poll_due(core, |openings| self.open_time.longest(openings), now);
+            core.half_open_if_due(now);
         }
     }
 
@@ -90,7 +89,7 @@ impl Rules {
     pub(super) fn probed(
         &self,
         core: &mut Core,
-        probe: Probe,
+        said: Said,
         entropy: impl Entropy,
         now: Instant,
     ) -> Recorded {
@@ -102,11 +101,11 @@ impl Rules {
             return Recorded::Stale;
         }
         core.in_flight = core.in_flight.saturating_sub(1);
-        match probe {
-            Probe::Succeeded => self.probe_succeeded(core, now),
-            Probe::Failed => self.probe_failed(core, entropy, now),
-            Probe::Abandoned => self.probe_abandoned(core, entropy, now),
-            Probe::SaysNothing => Recorded::Released,
+        match said {
+            Said::Success => self.probe_succeeded(core, now),
+            Said::Failure => self.probe_failed(core, entropy, now),
+            Said::Abandoned => self.probe_abandoned(core, entropy, now),
+            Said::Nothing => Recorded::Released,
         }
     }
 
@@ -160,7 +159,7 @@ impl Rules {
     /// What time does to a state without a transition: a deadline that a backward step of the clock
     /// left too far ahead comes as close as it may be, and past openings are forgotten.
     pub(super) fn keep_time(&self, core: &mut Core, now: Instant) {
-        core.until = core.until.min(now.plus_nanos(self.horizon(core)));
+        core.until = core.until.within(self.horizon(core), now);
         if matches!(core.phase, Phase::Settling) && core.until.is_reached(now) {
             core.phase = Phase::Closed;
             core.openings = 0;
@@ -188,6 +187,16 @@ impl Core {
     #[inline]
     pub(super) const fn permit(&self, now: Instant, is_probe: bool) -> Permit {
         Permit { issued_at: now, epoch: self.epoch, is_probe }
+    }
+
+    /// The end of an open time.
+    fn half_open_if_due(&mut self, now: Instant) -> Option<Transition> {
+        match self.phase {
+            Phase::Open if self.until.is_reached(now) => {
+                self.enter(Phase::HalfOpen, Instant::EPOCH)
+            }
+            _ => None,
+        }
     }
 
     /// Whether a call passes, once every transition that is due is applied.

@@ -187,13 +187,15 @@ impl TokenBucket {
         if cost == 0 {
             return Step { outcome: Ok(BucketCharge::NOTHING), store: None };
         }
-        let cost = self.token.saturating_mul(cost as u64);
-        let Some(room) = self.full.checked_sub(cost) else {
+        if cost > self.config.burst_size() {
             let never = Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never);
             return Step { outcome: Err(never), store: None };
-        };
+        }
+        let cost = self.token.wrapping_mul(cost as u64); // at most what is in a full bucket
+        let room = self.full.wrapping_sub(cost);
         if !self.tells(now) {
-            return Step { outcome: Err(self.short(u64::MAX)), store: None };
+            let never = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::Never);
+            return Step { outcome: Err(never), store: None };
         }
         let now = now.as_nanos();
         let opens = match state.0.checked_sub(room) {
@@ -207,12 +209,13 @@ impl TokenBucket {
             let charge = BucketCharge { cost, until: unit.wrapping_add(cost), after };
             return Step { outcome: Ok(charge), store: Some(BucketState(after)) };
         }
-        if opens.wrapping_sub(now) < self.refill {
-            return Step { outcome: Err(self.short(opens)), store: None };
-        }
-        let settled = self.settled_for_long(state, now);
-        let opens = self.begin(settled.wrapping_sub(room));
-        Step { outcome: Err(self.short(opens)), store: Some(BucketState(settled)) }
+        let (opens, store) = if opens.wrapping_sub(now) < self.refill {
+            (opens, None)
+        } else {
+            let settled = self.settled_for_long(state, now);
+            (self.begin(settled.wrapping_sub(room)), Some(BucketState(settled)))
+        };
+        Step { outcome: Err(self.short(opens)), store }
     }
 
     /// [`settled`](Self::settled) for a bucket that will be full only after a whole refill and more,

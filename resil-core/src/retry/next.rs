@@ -57,7 +57,7 @@ impl Wait {
 
     /// Brings back an end that a backward step of the clock left too far ahead.
     pub(crate) const fn keep_time(&mut self, now: Instant) {
-        self.until = self.until.min(now.plus_nanos(self.delay));
+        self.until = self.until.within(self.delay, now);
     }
 }
 
@@ -107,8 +107,8 @@ impl Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refused {
-    pub(super) rejected: Rejected,
-    pub(super) after_waiting: bool,
+    pub(crate) rejected: Rejected,
+    pub(crate) after_waiting: bool,
 }
 
 impl Refused {

@@ -147,6 +147,12 @@ impl<C> RetryPolicy<C> {
         now.plus_nanos(self.deadline)
     }
 
+    /// A deadline that a backward step of the clock left too far ahead, as close as it may be.
+    #[inline]
+    pub(super) const fn brought_back(&self, deadline: Instant, now: Instant) -> Instant {
+        deadline.within(self.deadline, now)
+    }
+
     /// As much of a peer's hint as is taken seriously.
     #[inline]
     pub(super) const fn trusted_nanos(&self, hint: u64) -> u64 {

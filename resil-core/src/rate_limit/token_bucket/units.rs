@@ -1,6 +1,7 @@
 //! The bucket's own clock: units, of which a token is a power of two.
 
 use super::{BucketState, TokenBucket};
+use crate::fixed::product;
 use crate::time::Instant;
 
 impl TokenBucket {
@@ -17,23 +18,26 @@ impl TokenBucket {
     }
 
     /// The instant at which a unit begins: `ceil(unit · p - ½)`.
-    #[inline]
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
     pub(in crate::rate_limit) const fn begin(&self, unit: u64) -> u64 {
-        let wide = (unit as u128).wrapping_mul(self.shortfall as u128);
-        unit.wrapping_sub(((wide >> 64) as u64).wrapping_add(1) >> 1)
+        let (high, _) = product(unit, self.shortfall);
+        unit.wrapping_sub(high.wrapping_add(1) >> 1)
     }
 
     /// The unit of an instant up to the horizon, the last one to begin by then: `floor((now + ½) / p)`.
     ///
     /// The product falls short of that by less than `now + 2` in 2^-64, which is less than 1; so it
     /// can be one unit behind, and surely is not unless that much would carry.
-    #[inline]
+    #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
+    #[cfg_attr(target_has_atomic = "32", inline)]
     pub(in crate::rate_limit) const fn unit(&self, now: u64) -> u64 {
         let half = (1 << 63) | (self.excess >> 1);
-        let wide = (now as u128).wrapping_mul(self.excess as u128).wrapping_add(half as u128);
-        let guess = now.wrapping_add((wide >> 64) as u64);
+        let (high, low) = product(now, self.excess);
+        let (low, carry) = low.overflowing_add(half);
+        let guess = now.wrapping_add(high).wrapping_add(carry as u64);
         let next = guess.wrapping_add(1);
-        let is_sure = (wide as u64).checked_add(now.wrapping_add(2)).is_some();
+        let is_sure = low.checked_add(now.wrapping_add(2)).is_some();
         if is_sure || self.begin(next) > now { guess } else { next }
     }
 
