@@ -17,9 +17,9 @@ pub(crate) const SLOW_SERVICE_TIME: Duration = Duration::from_millis(300);
 /// Requests a second that the flooding node sends to each of its targets, whatever they answer.
 pub(crate) const FLOOD_RATE: u32 = 400;
 
-/// The same where the target is firmware: three times what its limit lets in, and as much as its wire
+/// The same where the target is firmware: five times what its limit lets in, and as much as its wire
 /// carries when the emulator has to share its processor.
-pub(crate) const FIRMWARE_FLOOD_RATE: u32 = 150;
+pub(crate) const FIRMWARE_FLOOD_RATE: u32 = 250;
 
 /// How many of its neighbours a flooding node floods: half of them, but no fewer than two.
 pub(crate) fn flood_targets(neighbours: usize) -> usize {

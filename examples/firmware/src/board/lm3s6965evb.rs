@@ -104,12 +104,12 @@ pub mod watchdog {
 
     const WATCHDOG: CmsdkWatchdog = CmsdkWatchdog::at(register(0x4000_0000));
 
-    /// Resets the board a second after it was last fed.
+    /// Resets the board four seconds after it was last fed: an emulator may have to wait for its processor.
     pub fn start() {
-        WATCHDOG.start(CLOCK_HZ / 2);
+        WATCHDOG.start(CLOCK_HZ * 2);
     }
 
-    /// The second begins anew.
+    /// The four seconds begin anew.
     pub fn feed() {
         WATCHDOG.feed();
     }
