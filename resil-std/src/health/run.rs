@@ -87,8 +87,9 @@ impl Runner {
                 if started {
                     HealthCheckResult::timed_out(waited)
                 } else {
-                    let reason = format_args!("the run before has not ended within {waited:?}");
-                    HealthCheckResult::unhealthy(reason)
+                    HealthCheckResult::unhealthy(format_args!(
+                        "the run before has not ended within {waited:?}"
+                    ))
                 }
             }
         }
