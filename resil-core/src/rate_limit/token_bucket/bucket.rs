@@ -1,7 +1,8 @@
 //! What decides by a bucket, and the bucket's transitions for an atomic.
 
 use super::{BucketCharge, BucketState, TokenBucket};
-use crate::outcome::Rejected;
+use crate::error::ErrorCode;
+use crate::outcome::{Rejected, RetryAt};
 use crate::rate_limit::{Reserve, StrictBucket};
 use crate::time::Instant;
 
@@ -101,10 +102,11 @@ impl TokenBucket {
             let after = from.wrapping_add(cost);
             return PlainStep::Admitted(BucketCharge::new(cost, unit, after), BucketState(after));
         }
-        if opens.wrapping_sub(now) < self.refill {
-            return PlainStep::Refused(self.short(opens));
+        if opens.wrapping_sub(now) >= self.refill || opens > self.horizon {
+            return PlainStep::Rare;
         }
-        PlainStep::Rare
+        let retry = RetryAt::At(Instant::from_nanos(opens));
+        PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
     }
 
     /// [`refund`](crate::rate_limit::Limit::refund) as a pure transition, for whoever may have to try
