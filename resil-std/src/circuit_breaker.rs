@@ -28,11 +28,13 @@
 //!
 //! # Cost
 //!
-//! | | permit | success | all else |
+//! | closed | permit | success | all else |
 //! |---|---|---|---|
-//! | failures in a row, closed | a load | a load; after a failure a short lock | a short lock |
-//! | with a [window](resil_core::circuit_breaker::window), closed | a load | a short lock: it is counted | a short lock |
-//! | not closed | a short lock | a short lock | a short lock |
+//! | failures in a row | a load | a load; after a failure a short lock | a short lock |
+//! | of the last calls | a load | a load; with a failure among them, or until there are enough, a short lock | a short lock |
+//! | over time, or slow calls | a load | a short lock: each is counted | a short lock |
+//!
+//! Not closed, each is a short lock.
 //!
 //! Besides, a permit is a reading of the clock, and a call under a lock another one. Nothing is
 //! allocated; [`try_acquire`](CircuitBreaker::try_acquire) counts a reference, the calls do not.

@@ -88,9 +88,43 @@ impl<W: Window> CircuitBreakerConfig<W> {
         let core = &state.core;
         let epoch = u32::from(core.epoch);
         Glance(match core.phase {
-            Phase::Closed if core.count == 0 && !W::MEASURES => epoch | ADMITS | CLEAN,
+            Phase::Closed if core.count == 0 && self.window.is_settled(&state.stats) => {
+                epoch | ADMITS | CLEAN
+            }
             Phase::Closed => epoch | ADMITS,
             _ => epoch,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::{CircuitBreaker, CountWindow};
+    use crate::outcome::FailureClass;
+    use core::time::Duration;
+
+    const LAST_FOUR: CircuitBreakerConfig<CountWindow<1>> =
+        crate::valid!(CircuitBreakerConfig::builder().count_window(4).build());
+    const AND_SLOW: CircuitBreakerConfig<CountWindow<1>> = crate::valid!(
+        CircuitBreakerConfig::builder()
+            .count_window(4)
+            .slow_calls(Duration::from_secs(1), crate::Ratio::ONE)
+            .build()
+    );
+
+    #[test]
+    fn a_success_is_told_at_a_glance_while_there_is_no_failure_to_forget() {
+        let calls = "sssssssxssssss";
+        for (policy, expected) in [(&LAST_FOUR, "....++++....++"), (&AND_SLOW, "..............")] {
+            let (mut breaker, now) = (CircuitBreaker::new(policy), Instant::EPOCH);
+            for (call, answered) in calls.chars().zip(expected.chars()) {
+                let permit = breaker.try_acquire(0, now).unwrap();
+                let told = breaker.glance().record(&permit, Outcome::Success);
+                assert_eq!(told.is_some(), answered == '+', "{:?}", breaker.as_state());
+                let failed = Outcome::Failure(FailureClass::Transient);
+                breaker.record(permit, if call == 'x' { failed } else { Outcome::Success }, 0, now);
+            }
+        }
     }
 }
