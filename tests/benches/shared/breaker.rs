@@ -3,13 +3,13 @@
 use crate::measure::{Contender, Kind};
 use crate::{Hand, Threads};
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use failsafe::CircuitBreaker as _;
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CountWindow};
 use resil_core::outcome::EveryError;
 use resil_core::valid;
 use resil_std::CircuitBreaker;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const LAST_100: CircuitBreakerConfig<CountWindow<4>> =
     valid!(CircuitBreakerConfig::builder().count_window(100).build());

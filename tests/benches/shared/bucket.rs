@@ -4,6 +4,7 @@ use crate::measure::{Contender, Kind};
 use crate::{Hand, Threads, contender, passed};
 use core::hint::black_box;
 use core::num::NonZeroU32;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use governor::clock::{MonotonicClock, QuantaClock};
 use governor::nanos::Nanos;
@@ -13,7 +14,6 @@ use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_core::{Clock as _, Instant, RetryAt};
 use resil_std::SystemClock;
 use resil_std::rate_limit::Limiter;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const MICRO: Duration = Duration::from_micros(1);
 const NANO: Duration = Duration::from_nanos(1);

@@ -11,10 +11,10 @@ mod bucket;
 #[path = "../decisions/measure.rs"]
 mod measure;
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use measure::{Contender, Kind, Row, Target};
 use resil_core::Instant;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// A clock that is a number: the cheapest that each can be given.
