@@ -2,6 +2,7 @@
 
 mod cell;
 mod line;
+mod shared;
 
 use core::fmt;
 use core::future::{Future, poll_fn};
@@ -13,17 +14,14 @@ use resil_core::error::{ErrorCode, RateLimitError};
 use resil_core::event::EventKind;
 use resil_core::outcome::{Rejected, RetryAt};
 use resil_core::rate_limit::{
-    Bucket, BucketCharge, BucketState, Charged, PlainStep, RateLimitConfig, Reservation, Step,
-    TokenBucket,
+    Bucket, BucketCharge, Charged, RateLimitConfig, Reservation, TokenBucket,
 };
 use resil_core::{Clock, Instant};
 use tracing::level_filters::LevelFilter;
 
 use super::TARGET;
 use crate::clock::{Sleep, SystemClock};
-use crate::sync::{Mutex, lock};
-use cell::BucketCell;
-use line::Line;
+use shared::{Shared, Turn, others_wait};
 
 /// One bucket that tasks and threads share: for a quota of the node itself, or of one peer or route.
 ///
@@ -38,7 +36,7 @@ use line::Line;
 /// - Whatever threads do, what is admitted is what one thread could have been admitted: each answer is
 ///   core's transition on the one word that is the bucket, by compare-exchange. No lock is taken by
 ///   who asks, and no heap is touched.
-/// - A refusal loads and stores nothing.
+/// - A refusal stores nothing, but where the clock has stepped back.
 /// - **First come, first served** among those who wait with [`until_ready`](Self::until_ready):
 ///   while somebody waits, whoever does not is refused, newcomers get in line, and so a large
 ///   request is not starved by small ones.
@@ -82,16 +80,6 @@ use line::Line;
 /// ```
 pub struct Limiter<L = TokenBucket, T = SystemClock>(Arc<Shared<L, T>>);
 
-struct Shared<L, T> {
-    bucket: BucketCell,
-    line: Line,
-    limit: L,
-    clock: T,
-    /// Held by whoever gives back and by whoever resets, so that nothing is given back to a bucket
-    /// that it was not taken from.
-    giving: Mutex<()>,
-}
-
 /// What a [`Limiter`] took. Dropping it means spent; [`refund`](Limiter::refund) gives it back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Charge {
@@ -111,9 +99,7 @@ impl<L, T> Limiter<L, T> {
     /// A full bucket by another clock.
     #[must_use]
     pub fn with_clock(limit: L, clock: T) -> Self {
-        let bucket = BucketCell::new(BucketState::FRESH);
-        let (line, giving) = (Line::new(), Mutex::new(()));
-        Self(Arc::new(Shared { bucket, line, limit, clock, giving }))
+        Self(Arc::new(Shared::new(limit, clock)))
     }
 
     /// The limit.
@@ -150,7 +136,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     pub fn check_at(&self, tokens: u32, now: Instant) -> Result<Charge, Rejected> {
         let shared = &*self.0;
         let glimpse = shared.line.look();
-        let answer = match glimpse.is_empty() {
+        let answer = match glimpse.lets_pass(tokens) {
             true => shared.take(tokens, now),
             false => Err(shared.refusal_in_line(tokens, now)),
         };
@@ -183,7 +169,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     /// As [`check`](Self::check).
     pub fn peek(&self, tokens: u32) -> Result<(), Rejected> {
         let shared = &*self.0;
-        let is_free = shared.line.look().is_empty();
+        let is_free = shared.line.look().lets_pass(tokens);
         let state = shared.bucket.load();
         let now = shared.clock.now();
         shared.limit.peek(&state, tokens, now)?;
@@ -253,7 +239,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     pub fn reserve(&self, tokens: u32, latest: Instant) -> Result<Reservation<Charge>, Rejected> {
         let shared = &*self.0;
         let glimpse = shared.line.look();
-        if !glimpse.is_empty() {
+        if !glimpse.lets_pass(tokens) {
             return Err(shared.refusal_in_line(tokens, shared.clock.now()));
         }
         let reservation = shared.bucket.update(|found| {
@@ -311,8 +297,8 @@ impl<L: Bucket, T: Sleep> Limiter<L, T> {
     ///
     /// # Panics
     ///
-    /// In an async task that runs on tokio, when somebody else is first: a task that blocks the thread
-    /// may block the one it waits for.
+    /// In an async task that runs on tokio, when it has to get in line: a task that blocks the thread may
+    /// block the one it waits for.
     ///
     /// # Errors
     ///
@@ -330,118 +316,6 @@ impl<L: Bucket, T: Sleep> Limiter<L, T> {
             }
         }
     }
-}
-
-/// What the first in line gets. Being told to wait on is not being admitted.
-enum Turn {
-    Taken(Charge),
-    NotBefore(Instant),
-}
-
-impl<L: Bucket, T: Clock> Shared<L, T> {
-    /// Core's decision, by compare-exchange.
-    #[inline(always)]
-    fn take(&self, tokens: u32, mut now: Instant) -> Result<BucketCharge, Rejected> {
-        let bucket = self.limit.as_bucket();
-        let mut found = self.bucket.load();
-        loop {
-            match bucket.plain_step(&found, tokens, now) {
-                PlainStep::Admitted(charge, made) => match self.bucket.exchange(&found, made) {
-                    Ok(()) => return Ok(charge),
-                    Err(other) => found = other,
-                },
-                PlainStep::Refused(rejected) => return Err(rejected),
-                PlainStep::Rare => match self.refuse_rarely(found, tokens, now) {
-                    Some(rejected) => return Err(rejected),
-                    None => {
-                        found = self.bucket.load();
-                        now = self.clock.now();
-                    }
-                },
-            }
-        }
-    }
-
-    /// A refusal that is not plain; `None` where it is to be asked again.
-    ///
-    /// It may be one that moves the bucket back: the clock has stepped back, or `now` was read so long
-    /// ago that others have been admitted a refill later. So it is decided anew on a time that is
-    /// read after the state, and is not earlier than theirs.
-    #[cold]
-    fn refuse_rarely(&self, found: BucketState, tokens: u32, now: Instant) -> Option<Rejected> {
-        let bucket = self.limit.as_bucket();
-        let step = bucket.step(&found, tokens, now);
-        if step.store.is_none_or(|made| made == found) {
-            return step.outcome.err();
-        }
-        let found = self.bucket.load();
-        let Step { outcome, store } = bucket.step(&found, tokens, self.clock.now());
-        let rejected = outcome.err()?;
-        match store {
-            Some(made) => self.bucket.exchange(&found, made).ok().map(|()| rejected),
-            None => Some(rejected),
-        }
-    }
-
-    /// The refusal of who does not wait while others do.
-    #[cold]
-    fn refusal_in_line(&self, tokens: u32, now: Instant) -> Rejected {
-        self.limit.peek(&self.bucket.load(), tokens, now).err().unwrap_or_else(others_wait)
-    }
-
-    /// The answer to who would wait, where there is nothing to wait for.
-    fn settled_at_once(&self, tokens: u32) -> Option<Result<Charge, Rejected>> {
-        let glimpse = self.line.look();
-        if !glimpse.is_empty() {
-            return None;
-        }
-        match self.take(tokens, self.clock.now()) {
-            Ok(taken) => Some(Ok(Charge { taken, generation: glimpse.generation() })),
-            Err(rejected) if rejected.retry() == RetryAt::Never => Some(Err(rejected)),
-            Err(_) => None,
-        }
-    }
-
-    /// Takes for whoever is first, or says until when to sleep.
-    fn take_as_head(&self, tokens: u32) -> Result<Turn, Rejected> {
-        let generation = self.line.look().generation();
-        match self.take(tokens, self.clock.now()) {
-            Ok(taken) => Ok(Turn::Taken(Charge { taken, generation })),
-            Err(rejected) => match rejected.retry() {
-                RetryAt::At(at) => Ok(Turn::NotBefore(at)),
-                RetryAt::Unknown | RetryAt::Never => Err(rejected),
-            },
-        }
-    }
-
-    fn refund(&self, charge: Charge) {
-        let giving = lock(&self.giving);
-        if charge.generation != self.line.look().generation() {
-            return;
-        }
-        let bucket = self.limit.as_bucket();
-        self.bucket.update(|state| {
-            // Read after the state: an earlier time would give back what has been refilled since.
-            ((), Some(bucket.refunded(state, &charge.taken, self.clock.now())))
-        });
-        drop(giving);
-        self.line.free();
-    }
-
-    fn reset(&self) {
-        let giving = lock(&self.giving);
-        // In this order: who asks in between gets a charge of the old generation, which is not given
-        // back, and never one of the new generation whose tokens were forgotten.
-        self.bucket.replace(BucketState::FRESH);
-        self.line.next_generation();
-        drop(giving);
-        self.line.free();
-    }
-}
-
-/// What is there is for those who wait.
-fn others_wait() -> Rejected {
-    Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::Unknown)
 }
 
 #[cold]

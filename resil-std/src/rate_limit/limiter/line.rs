@@ -25,6 +25,12 @@ pub(super) struct Line {
 pub(super) struct Glimpse(u64);
 
 impl Glimpse {
+    /// Whether who does not wait may take so much: all while nobody waits, and else nothing.
+    #[inline]
+    pub(super) const fn lets_pass(self, tokens: u32) -> bool {
+        self.is_empty() || tokens == 0
+    }
+
     /// Whether nobody waits.
     #[inline]
     pub(super) const fn is_empty(self) -> bool {

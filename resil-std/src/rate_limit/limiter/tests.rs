@@ -1,6 +1,7 @@
 use core::time::Duration;
 use std::sync::Mutex as StdMutex;
 
+use resil_core::error::ErrorCode;
 use resil_core::rate_limit::StrictBucket;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
@@ -230,7 +231,16 @@ async fn what_can_never_pass_is_refused_at_once_pitfall_60() {
     limiter.check(3).unwrap();
     assert!(limiter.until_ready(4).await.is_err());
     assert!(limiter.until_ready_blocking(4).is_err());
+    let waits = tokio::spawn({
+        let limiter = limiter.clone();
+        async move { limiter.until_ready(3).await.map(drop) }
+    });
+    yield_now().await;
+    let never = limiter.until_ready(4).await.unwrap_err();
+    assert_eq!(never.retry(), RetryAt::Never, "nor does it get in line");
+    assert!(limiter.check(0).is_ok(), "and nothing always passes");
     assert_eq!(SystemClock.now(), now);
+    waits.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
