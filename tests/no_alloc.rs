@@ -30,7 +30,7 @@ use resil_core::health::{
     LivenessGate, Probe, Quorum, Watchdog, WatchdogConfig,
 };
 use resil_core::hedge::{Hedge, HedgePolicy};
-use resil_core::outcome::{Classification, FailureClass, RetryHint};
+use resil_core::outcome::{self, Classification, FailureClass, RetryHint};
 use resil_core::rate_limit::{
     ExactLog, KeyedHash, Limit, Limiter, RateLimit, RateLimitConfig, RateLimiter, StrictBucket,
     TokenBucket,
@@ -460,4 +460,36 @@ fn the_driver_on_embassy_never_allocates() {
     });
     assert_eq!(count, 0);
     assert!(hedges > 0 && ends.iter().all(|count| *count > 0), "{hedges} {ends:?}");
+}
+
+#[test]
+fn a_call_under_a_shared_limiter_and_breaker_never_allocates() {
+    let config = RateLimitConfig::builder().max_requests(1).time_window(Duration::from_secs(1));
+    let bucket = TokenBucket::new(config.burst_size(3).build().unwrap());
+    let clock = resil_std::MockClock::default();
+    let limiter = resil_std::rate_limit::Limiter::with_clock(bucket, clock.clone());
+    let config = CircuitBreakerConfig::builder().failure_threshold(2).build().unwrap();
+    let breaker =
+        resil_std::CircuitBreaker::with("peer", config, outcome::EveryError, clock.clone());
+    let ([mut admitted, mut refused], mut ends) = ([0; 2], [0; 3]);
+    let count = allocations(|| {
+        for step in 0..STEPS {
+            clock.advance(Duration::from_millis(700));
+            match limiter.check(1 + step % 3) {
+                Ok(charge) if step % 7 == 0 => limiter.refund(charge),
+                Ok(_) => admitted += 1,
+                Err(_) => refused += 1,
+            }
+            // Sleeping moves this clock, so the future is ready when it is polled first.
+            let mut ready = pin!(limiter.until_ready(1));
+            assert!(ready.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            ends[match breaker.call_blocking(|| if step % 8 < 2 { Err(()) } else { Ok(()) }) {
+                Ok(()) => 0,
+                Err(error) => 1 + usize::from(error.into_operation_error().is_none()),
+            }] += 1;
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(admitted > 0 && refused > 0, "{admitted} {refused}");
+    assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
 }

@@ -118,6 +118,7 @@ mod config;
 mod decide;
 pub mod ejection;
 mod gate;
+mod glance;
 mod machine;
 mod open_time;
 mod permit;
@@ -129,6 +130,7 @@ pub mod window;
 
 pub use builder::CircuitBreakerConfigBuilder;
 pub use config::CircuitBreakerConfig;
+pub use glance::Glance;
 pub use machine::CircuitBreaker;
 pub use permit::{Permit, Recorded};
 pub use state::{CircuitBreakerState, State, Transition};

@@ -4,6 +4,9 @@
 //! a name for the log and a rule for which errors count. Clones are handles to the same breaker:
 //! keep one per peer and hand it to every task.
 //!
+//! While all is well the lock is not taken: what a closed breaker answers without changing anything is
+//! core's [`Glance`](resil_core::circuit_breaker::Glance), a word beside the lock.
+//!
 //! [`call`](CircuitBreaker::call) and [`call_blocking`](CircuitBreaker::call_blocking) run an
 //! operation under it. Where the call is not one closure, [`try_acquire`](CircuitBreaker::try_acquire)
 //! gives a [`Guard`] to be told how it went.
@@ -16,26 +19,44 @@
 //! - No lock is held across an `.await`, while the operation runs, while a classifier runs or while
 //!   a log subscriber runs, so each of them may use the breaker.
 //! - A panic anywhere leaves the breaker usable.
+//! - Each answer is what core answers in one order of all calls: nothing that ends after the breaker has
+//!   opened counts as if it were closed.
 //!
 //! # When not to use it
 //!
 //! For a resource that is this process itself, or whose failures say nothing about the next call.
+//!
+//! # Cost
+//!
+//! | closed | permit | success | all else |
+//! |---|---|---|---|
+//! | failures in a row | a load | a load; after a failure a short lock | a short lock |
+//! | of the last calls | a load | a load; with a failure among them, or until there are enough, a short lock | a short lock |
+//! | over time, or slow calls | a load | a short lock: each is counted | a short lock |
+//!
+//! Not closed, each is a short lock.
+//!
+//! Besides, a permit is a reading of the clock, and a call under a lock another one. Nothing is
+//! allocated; [`try_acquire`](CircuitBreaker::try_acquire) counts a reference, the calls do not.
 
 mod guard;
+mod shared;
 
 use core::fmt;
 use core::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use resil_core::circuit_breaker::{
-    self as machine, CircuitBreakerConfig, Permit, Recorded, State, Transition,
+    self as machine, CircuitBreakerConfig, Consecutive, Permit, State, Window,
 };
 use resil_core::error::CircuitBreakerOpenError;
-use resil_core::event::EventKind;
-use resil_core::outcome::{Classify, EveryError, Outcome, Rejected, RetryAt};
-use resil_core::{Clock, Instant, ResilienceError};
+use resil_core::outcome::{Classify, EveryError, Rejected, RetryAt};
+use resil_core::{Clock, ResilienceError};
 
 use crate::clock::SystemClock;
+
+use guard::Lent;
+use shared::Shared;
 
 pub use guard::Guard;
 
@@ -44,8 +65,8 @@ const TARGET: &str = "resil::circuit_breaker";
 
 /// A circuit breaker that tasks and threads share.
 ///
-/// `C` says which errors count as failures, `T` is the clock. A clone is a handle to the same
-/// breaker and costs a reference count.
+/// `C` says which errors count as failures, `T` is the clock, and `W` what is measured besides failures
+/// in a row. A clone is a handle to the same breaker and costs a reference count.
 ///
 /// ```
 /// use resil_std::circuit_breaker::CircuitBreaker;
@@ -69,26 +90,21 @@ const TARGET: &str = "resil::circuit_breaker";
 /// # Ok(())
 /// # }
 /// ```
-pub struct CircuitBreaker<C = EveryError, T = SystemClock>(Arc<Shared<C, T>>);
+pub struct CircuitBreaker<C = EveryError, T = SystemClock, W: Window = Consecutive>(
+    Arc<Shared<C, T, W>>,
+);
 
-struct Shared<C, T> {
-    name: Box<str>,
-    classifier: C,
-    clock: T,
-    machine: Mutex<machine::CircuitBreaker>,
-}
-
-impl CircuitBreaker {
+impl<W: Window> CircuitBreaker<EveryError, SystemClock, W> {
     /// A closed breaker for which every error is a failure.
     ///
     /// `name` stands for it in logs and errors; a peer's id is a good one.
     #[must_use]
-    pub fn new(name: impl Into<Box<str>>, config: CircuitBreakerConfig) -> Self {
+    pub fn new(name: impl Into<Box<str>>, config: CircuitBreakerConfig<W>) -> Self {
         Self::with(name, config, EveryError, SystemClock)
     }
 }
 
-impl<C> CircuitBreaker<C> {
+impl<C, W: Window> CircuitBreaker<C, SystemClock, W> {
     /// A closed breaker for which `classifier` says what is a failure (the seed's
     /// `expected_exception`).
     ///
@@ -116,40 +132,33 @@ impl<C> CircuitBreaker<C> {
     #[must_use]
     pub fn with_classifier(
         name: impl Into<Box<str>>,
-        config: CircuitBreakerConfig,
+        config: CircuitBreakerConfig<W>,
         classifier: C,
     ) -> Self {
         Self::with(name, config, classifier, SystemClock)
     }
 }
 
-impl<C, T> CircuitBreaker<C, T> {
+impl<C, T, W: Window> CircuitBreaker<C, T, W> {
     /// A closed breaker with everything given: the classifier and the clock.
     #[must_use]
     pub fn with(
         name: impl Into<Box<str>>,
-        config: CircuitBreakerConfig,
+        config: CircuitBreakerConfig<W>,
         classifier: C,
         clock: T,
     ) -> Self {
-        let machine = Mutex::new(machine::CircuitBreaker::new(config));
-        Self(Arc::new(Shared { name: name.into(), classifier, clock, machine }))
+        Self(Arc::new(Shared::new(name.into(), config, classifier, clock)))
     }
 
     /// The name it was given.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// A panic elsewhere while the lock was held cannot have left the machine half-changed: core
-    /// does not panic, and nothing else runs under the lock but the clock, before the machine.
-    fn machine(&self) -> MutexGuard<'_, machine::CircuitBreaker> {
-        self.0.machine.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.name()
     }
 }
 
-impl<C, T: Clock> CircuitBreaker<C, T> {
+impl<C, T: Clock, W: Window> CircuitBreaker<C, T, W> {
     /// Runs `operation` if the breaker lets it, and takes note of how it went.
     ///
     /// Dropping the future while the operation is in flight abandons the call: nothing is counted
@@ -168,9 +177,10 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
         Fut: Future<Output = Result<V, E>>,
         C: Classify<E>,
     {
-        let guard = self.enter()?;
+        let permit = self.0.try_acquire().map_err(|rejected| self.refusal(rejected))?;
+        let lent = Lent::new(&*self.0, permit);
         let result = operation().await;
-        guard.settle(&result);
+        lent.tell(self.0.outcome(&result));
         result.map_err(ResilienceError::operation)
     }
 
@@ -179,6 +189,7 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     /// # Errors
     ///
     /// As [`call`](Self::call).
+    #[inline]
     pub fn call_blocking<V, E>(
         &self,
         operation: impl FnOnce() -> Result<V, E>,
@@ -186,9 +197,40 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     where
         C: Classify<E>,
     {
-        let guard = self.enter()?;
+        match self.0.try_acquire_at_a_glance() {
+            Some(permit) => self.run(permit, operation),
+            None => self.call_blocking_locked(operation),
+        }
+    }
+
+    /// [`call_blocking`](Self::call_blocking) where the lock has to be taken: apart, so that the other
+    /// way is short.
+    #[cold]
+    fn call_blocking_locked<V, E>(
+        &self,
+        operation: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, ResilienceError<E>>
+    where
+        C: Classify<E>,
+    {
+        match self.0.try_acquire_locked() {
+            Ok(permit) => self.run(permit, operation),
+            Err(rejected) => Err(self.refusal(rejected)),
+        }
+    }
+
+    #[inline(always)]
+    fn run<V, E>(
+        &self,
+        permit: Permit,
+        operation: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, ResilienceError<E>>
+    where
+        C: Classify<E>,
+    {
+        let lent = Lent::new(&*self.0, permit);
         let result = operation();
-        guard.settle(&result);
+        lent.tell(self.0.outcome(&result));
         result.map_err(ResilienceError::operation)
     }
 
@@ -197,288 +239,68 @@ impl<C, T: Clock> CircuitBreaker<C, T> {
     /// # Errors
     ///
     /// The refusal: the breaker is open, or half-open with every probe slot taken.
-    pub fn try_acquire(&self) -> Result<Guard<C, T>, CircuitBreakerOpenError> {
-        let answer = self.decide(|machine, now| (machine.try_acquire(entropy, now), None));
-        match answer {
+    pub fn try_acquire(&self) -> Result<Guard<C, T, W>, CircuitBreakerOpenError> {
+        match self.0.try_acquire() {
             Ok(permit) => Ok(Guard::new(self.clone(), permit)),
-            Err(rejected) => {
-                self.log_refusal(rejected);
-                Err(CircuitBreakerOpenError::new(rejected))
-            }
+            Err(rejected) => Err(CircuitBreakerOpenError::new(rejected)),
         }
     }
 
     /// The state now, looked at and not touched.
     #[must_use]
     pub fn state(&self) -> State {
-        self.look(machine::CircuitBreaker::state)
+        self.0.look(machine::CircuitBreaker::state)
     }
 
     /// When to come back; `None` where a call would pass now.
     #[must_use]
     pub fn retry_at(&self) -> Option<RetryAt> {
-        self.look(machine::CircuitBreaker::retry_at)
+        self.0.look(machine::CircuitBreaker::retry_at)
     }
 
     /// Closes it and forgets what it has counted. Calls that are in flight no longer matter to it.
     pub fn reset(&self) {
-        self.decide(|machine, now| ((), machine.reset(now)));
+        self.0.decide(|machine, now| ((), machine.reset(now)));
     }
 
     /// Refuses every call until [`reset`](Self::reset).
     pub fn force_open(&self) {
-        self.decide(|machine, now| ((), machine.force_open(now)));
+        self.0.decide(|machine, now| ((), machine.force_open(now)));
     }
 
     /// Lets every call pass and counts nothing until [`reset`](Self::reset).
     pub fn disable(&self) {
-        self.decide(|machine, now| ((), machine.disable(now)));
+        self.0.decide(|machine, now| ((), machine.disable(now)));
     }
 
     /// Lets every call pass and counts it, and only says what would have opened the breaker
-    /// ([`Recorded::Detected`]), until [`reset`](Self::reset).
+    /// ([`Detected`](machine::Recorded::Detected)), until [`reset`](Self::reset).
     pub fn metrics_only(&self) {
-        self.decide(|machine, now| ((), machine.metrics_only(now)));
+        self.0.decide(|machine, now| ((), machine.metrics_only(now)));
     }
 
-    /// [`try_acquire`](Self::try_acquire), with an error that says which breaker it was.
-    fn enter<E>(&self) -> Result<Guard<C, T>, ResilienceError<E>> {
-        let named = |refused| ResilienceError::from(refused).with_detail("breaker", self.name());
-        self.try_acquire().map_err(named)
-    }
-
-    fn classifier(&self) -> &C {
-        &self.0.classifier
-    }
-
-    fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {
-        let recorded = self.decide(|machine, now| {
-            let recorded = machine.record(permit, outcome, entropy, now);
-            (recorded, recorded.transition())
-        });
-        if let Some(detected) = recorded.detected() {
-            let event = EventKind::of_transition(detected).number();
-            let Transition { from, to } = detected;
-            let (breaker, from, to) = (self.name(), from.name(), to.name());
-            tracing::warn!(target: TARGET, event, breaker, from, to, "transition detected, not made");
-        }
-        recorded
-    }
-
-    fn look<R>(&self, look: impl FnOnce(&machine::CircuitBreaker, Instant) -> R) -> R {
-        let machine = self.machine();
-        look(&machine, self.0.clock.now())
-    }
-
-    /// Has the machine decide, and then, with the lock free again, logs what that changed.
-    fn decide<R>(
-        &self,
-        decide: impl FnOnce(&mut machine::CircuitBreaker, Instant) -> (R, Option<Transition>),
-    ) -> R {
-        let mut machine = self.machine();
-        // Read under the lock, so that the machine sees time in order.
-        let now = self.0.clock.now();
-        let due = [machine.poll(entropy, now), machine.poll(entropy, now)];
-        let (decision, caused) = decide(&mut machine, now);
-        drop(machine);
-        for transition in due.into_iter().chain([caused]).flatten() {
-            self.log(transition);
-        }
-        decision
-    }
-
-    fn log(&self, transition: Transition) {
-        let event = EventKind::of_transition(transition).number();
-        let Transition { from, to } = transition;
-        let (breaker, from, name) = (self.name(), from.name(), to.name());
-        match to {
-            State::Open | State::ForcedOpen => {
-                tracing::warn!(target: TARGET, event, breaker, from, to = name, "transition");
-            }
-            // Closed, half-open, and whatever else lets calls pass.
-            _ => {
-                tracing::info!(target: TARGET, event, breaker, from, to = name, "transition");
-            }
-        }
-    }
-
-    fn log_refusal(&self, rejected: Rejected) {
-        let event = EventKind::of_refusal(rejected).number();
-        let (breaker, code) = (self.name(), rejected.code().name());
-        tracing::debug!(target: TARGET, event, breaker, code, "refused");
+    /// The refusal as an error that says which breaker it was.
+    #[cold]
+    fn refusal<E>(&self, rejected: Rejected) -> ResilienceError<E> {
+        let refused = CircuitBreakerOpenError::new(rejected);
+        ResilienceError::from(refused).with_detail("breaker", self.name())
     }
 }
 
-/// Drawn from only when a breaker opens whose open time has jitter.
-fn entropy() -> u32 {
-    rand::random()
-}
-
-impl<C, T> Clone for CircuitBreaker<C, T> {
+impl<C, T, W: Window> Clone for CircuitBreaker<C, T, W> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<C, T> fmt::Debug for CircuitBreaker<C, T> {
+impl<C, T, W: Window> fmt::Debug for CircuitBreaker<C, T, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("name", &self.name())
-            .field("machine", &*self.machine())
+            .field("machine", &*self.0.machine())
             .finish_non_exhaustive()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use core::panic::AssertUnwindSafe;
-    use core::time::Duration;
-    use std::panic::catch_unwind;
-
-    use resil_core::outcome::FailureClass;
-
-    use super::*;
-    use crate::clock::MockClock;
-
-    type Mocked = CircuitBreaker<EveryError, MockClock>;
-
-    /// Opens at the second failure, for 10 s; an abandonment that ran for 5 s counts.
-    fn breaker() -> (Mocked, MockClock) {
-        let config = CircuitBreakerConfig::builder()
-            .failure_threshold(2)
-            .timeout(Duration::from_secs(10))
-            .build()
-            .unwrap();
-        let clock = MockClock::default();
-        (CircuitBreaker::with("peer", config, EveryError, clock.clone()), clock)
-    }
-
-    fn open(breaker: &Mocked) {
-        for _ in 0..2 {
-            breaker.try_acquire().unwrap().failure(FailureClass::Transient);
-        }
-        assert_eq!(breaker.state(), State::Open);
-    }
-
-    #[test]
-    fn a_refused_operation_is_not_touched_pitfall_23() {
-        let (breaker, _) = breaker();
-        open(&breaker);
-        let refused = breaker.call_blocking(|| -> Result<(), ()> { panic!("called") });
-        assert!(refused.is_err());
-    }
-
-    #[test]
-    fn a_guard_that_is_dropped_frees_its_probe_pitfall_1() {
-        let (breaker, clock) = breaker();
-        open(&breaker);
-        clock.advance(Duration::from_secs(10));
-        let probe = breaker.try_acquire().unwrap();
-        assert!(breaker.try_acquire().is_err(), "one probe at a time");
-        drop(probe);
-        breaker.try_acquire().unwrap().success();
-        assert_eq!(breaker.state(), State::Closed);
-    }
-
-    #[test]
-    fn a_panic_is_a_failure_and_leaves_the_breaker_usable_pitfall_111() {
-        let (breaker, clock) = breaker();
-        for _ in 0..2 {
-            let dies = || -> Result<(), ()> { panic!() };
-            let call = AssertUnwindSafe(|| breaker.call_blocking(dies).is_ok());
-            assert!(catch_unwind(call).is_err());
-        }
-        assert_eq!(breaker.state(), State::Open);
-        clock.advance(Duration::from_secs(10));
-        assert!(breaker.call_blocking(|| Ok::<_, ()>(())).is_ok());
-        assert_eq!(breaker.state(), State::Closed);
-    }
-
-    #[test]
-    fn a_guard_taken_during_a_panic_is_not_blamed_for_it() {
-        struct CallsOnDrop<'a>(&'a Mocked);
-        impl Drop for CallsOnDrop<'_> {
-            fn drop(&mut self) {
-                for _ in 0..2 {
-                    drop(self.0.try_acquire());
-                }
-            }
-        }
-        let (breaker, _) = breaker();
-        let unwind = AssertUnwindSafe(|| {
-            let _cleanup = CallsOnDrop(&breaker);
-            panic!()
-        });
-        assert!(catch_unwind(unwind).is_err());
-        assert_eq!(breaker.state(), State::Closed, "two failures would have opened it");
-    }
-
-    #[test]
-    fn a_classifier_that_panics_settles_the_permit_pitfall_20() {
-        let config = CircuitBreakerConfig::builder().failure_threshold(1).build().unwrap();
-        let broken = |_: &()| -> bool { panic!("classifier") };
-        let breaker = CircuitBreaker::with_classifier("peer", config, broken);
-        let call = AssertUnwindSafe(|| breaker.call_blocking(|| Err::<(), _>(())).is_ok());
-        assert!(catch_unwind(call).is_err());
-        assert_eq!(breaker.state(), State::Open);
-    }
-
-    #[test]
-    fn a_poisoned_lock_is_still_a_lock_pitfall_112() {
-        struct Broken(MockClock);
-        impl Clock for Broken {
-            fn now(&self) -> Instant {
-                assert_ne!(self.0.now(), Instant::EPOCH, "not set yet");
-                self.0.now()
-            }
-        }
-        let clock = MockClock::default();
-        let config = CircuitBreakerConfig::DEFAULT;
-        let breaker = CircuitBreaker::with("peer", config, EveryError, Broken(clock.clone()));
-        assert!(catch_unwind(AssertUnwindSafe(|| breaker.state())).is_err());
-        clock.advance(Duration::from_secs(1));
-        breaker.try_acquire().unwrap().success();
-        assert_eq!(breaker.state(), State::Closed);
-    }
-
-    #[test]
-    fn a_stale_guard_says_so_pitfall_31() {
-        let (breaker, _) = breaker();
-        let late = breaker.try_acquire().unwrap();
-        open(&breaker);
-        assert_eq!(late.success(), Recorded::Stale);
-        assert_eq!(breaker.state(), State::Open);
-    }
-
-    #[test]
-    fn looking_takes_no_probe_pitfall_5() {
-        let (breaker, clock) = breaker();
-        open(&breaker);
-        clock.advance(Duration::from_secs(10));
-        for _ in 0..100 {
-            assert_eq!(breaker.state(), State::HalfOpen);
-            assert_eq!(breaker.retry_at(), None);
-        }
-        assert!(breaker.try_acquire().is_ok());
-    }
-
-    #[test]
-    fn forced_states_last_until_the_reset() {
-        let (breaker, clock) = breaker();
-        breaker.force_open();
-        clock.advance(Duration::from_secs(1000));
-        assert_eq!(breaker.retry_at(), Some(RetryAt::Unknown));
-        breaker.disable();
-        for _ in 0..10 {
-            breaker.try_acquire().unwrap().failure(FailureClass::Transient);
-        }
-        assert_eq!(breaker.state(), State::Disabled);
-        breaker.metrics_only();
-        let recorded =
-            [(); 2].map(|()| breaker.try_acquire().unwrap().failure(FailureClass::Transient));
-        assert!(matches!(recorded[1], Recorded::Detected(_)), "{recorded:?}");
-        assert_eq!(breaker.state(), State::MetricsOnly);
-        breaker.reset();
-        assert_eq!(breaker.state(), State::Closed);
-    }
-}
+#[cfg(all(test, not(loom)))]
+mod tests;

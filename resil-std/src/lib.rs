@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`retry`] | [`retry_with_policy`], [`retry_sync`] | try again, with waits that grow |
 //! | [`rate_limit`] | [`RateLimiter`] | may this peer send now, and if not, when |
+//! | | [`Limiter`](rate_limit::Limiter) | the same for one limit that all share; wait in line for it |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
 //! | [`health`] | [`HealthChecker`] | how is this node |
 //! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
@@ -88,7 +89,7 @@
 //! | `resil::circuit_breaker` | `transition` | warn to open, else info | 302 – 306, 308 | `breaker`, `from`, `to` |
 //! | | `transition detected, not made` | warn | 303 | the same |
 //! | | `refused` | debug | 301 | `breaker`, `code` |
-//! | `resil::rate_limit` | `refused` | debug | 201 | `id`, `tokens`, `code`, `retry_after` |
+//! | `resil::rate_limit` | `refused` | debug | 201 | `id` of a peer, `tokens`, `code`, `retry_after` |
 //! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
 //!
 //! Events are logged after the lock is free, so those of two threads may change places; the `from`
@@ -119,6 +120,7 @@ pub mod clock;
 pub mod health;
 pub mod rate_limit;
 pub mod retry;
+mod sync;
 
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::{MockClock, SystemClock};

@@ -4,6 +4,9 @@
 //! the heap, behind locks, with a clock and a secret hash seed from the operating system. Clones are
 //! handles to the same table.
 //!
+//! [`Limiter`] is one limit that all share: a word that changes by compare-exchange, and a fair line for
+//! those who would rather wait than be refused.
+//!
 //! # Laws
 //!
 //! - The table has the size it was built with. Whatever ids are invented, what is admitted in all is
@@ -19,6 +22,7 @@
 //! authentication.
 
 mod builder;
+mod limiter;
 
 use core::fmt::{self, Debug};
 use core::hash::Hash;
@@ -35,6 +39,7 @@ use resil_core::{Clock, ConfigError};
 use crate::clock::SystemClock;
 
 pub use builder::RateLimiterBuilder;
+pub use limiter::{Charge, Limiter};
 
 /// Where its log events go.
 const TARGET: &str = "resil::rate_limit";

@@ -1,6 +1,7 @@
 //! A policy and a state kept together.
 
 use super::config::CircuitBreakerConfig;
+use super::glance::Glance;
 use super::permit::{Permit, Recorded};
 use super::state::{CircuitBreakerState, State, Transition};
 use super::window::{Consecutive, Counts, Window};
@@ -138,6 +139,13 @@ impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> CircuitBreaker<C, W> {
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.config.borrow().is_fresh(&self.state, now)
+    }
+
+    /// What can be answered without it: [`CircuitBreakerConfig::glance`].
+    #[must_use]
+    #[inline]
+    pub fn glance(&self) -> Glance {
+        self.config.borrow().glance(&self.state)
     }
 
     /// Refuses every call until a reset: [`CircuitBreakerConfig::force_open`].

@@ -112,6 +112,9 @@ pub trait Window: Copy + Debug + PartialEq + Format + Sealed {
     /// Counts a call, and says whether the breaker opens.
     fn count(&self, stats: &mut Self::Stats, call: Call, now: Instant) -> bool;
 
+    /// Whether one more success leaves everything as it is, whenever it comes and however long it took.
+    fn is_settled(&self, stats: &Self::Stats) -> bool;
+
     /// What is in the window at `now`.
     fn counts(&self, stats: &Self::Stats, now: Instant) -> Counts;
 
@@ -162,6 +165,11 @@ impl Window for Consecutive {
     #[inline]
     fn count(&self, (): &mut (), _: Call, _: Instant) -> bool {
         false
+    }
+
+    #[inline]
+    fn is_settled(&self, (): &()) -> bool {
+        true
     }
 
     fn counts(&self, (): &(), _: Instant) -> Counts {

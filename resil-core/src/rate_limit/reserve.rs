@@ -132,6 +132,11 @@ impl<C> Reservation<C> {
     pub fn into_charge(self) -> C {
         self.charge
     }
+
+    /// The same with another charge, for whoever adds to it where it has to be given back.
+    pub fn map<D>(self, charge: impl FnOnce(C) -> D) -> Reservation<D> {
+        Reservation { at: self.at, charge: charge(self.charge) }
+    }
 }
 
 /// What became of a [charge](Reserve::charge) after the work.

@@ -1,9 +1,12 @@
 //! A token bucket in eight bytes that never drifts.
 
+mod bucket;
 mod carry;
 mod limit;
 mod reserve;
 mod units;
+
+pub use bucket::{Bucket, PlainStep};
 
 use super::RateLimitConfig;
 use crate::error::ErrorCode;
@@ -181,7 +184,7 @@ impl TokenBucket {
 
     /// The decision as a pure transition, for whoever keeps the state in a cell or an atomic.
     ///
-    /// A refusal has a state to store only when the clock has stepped back by more than two refills.
+    /// A refusal has another state to store only when the clock has stepped back by more than two refills.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
         if cost == 0 {

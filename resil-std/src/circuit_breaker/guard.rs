@@ -1,13 +1,14 @@
 //! A permit that cannot be forgotten.
 
-use core::fmt;
+use core::{fmt, mem};
 use std::thread;
 
 use resil_core::Clock;
-use resil_core::circuit_breaker::{Permit, Recorded};
+use resil_core::circuit_breaker::{Consecutive, Permit, Recorded, Window};
 use resil_core::outcome::{Classify, EveryError, FailureClass, Outcome};
 
 use super::CircuitBreaker;
+use super::shared::Shared;
 use crate::clock::SystemClock;
 
 /// Leave to make one call, to be told how it went.
@@ -31,8 +32,8 @@ use crate::clock::SystemClock;
 /// # Ok::<(), resil_std::core::error::CircuitBreakerOpenError>(())
 /// ```
 #[must_use = "a guard that is dropped at once abandons the call"]
-pub struct Guard<C = EveryError, T: Clock = SystemClock> {
-    breaker: CircuitBreaker<C, T>,
+pub struct Guard<C = EveryError, T: Clock = SystemClock, W: Window = Consecutive> {
+    breaker: CircuitBreaker<C, T, W>,
     /// There until it is told back.
     permit: Option<Permit>,
     /// Whether a panic was under way already, and so is not this call's.
@@ -40,63 +41,99 @@ pub struct Guard<C = EveryError, T: Clock = SystemClock> {
 }
 
 #[expect(clippy::must_use_candidate, reason = "what telling changed is news, not a duty")]
-impl<C, T: Clock> Guard<C, T> {
-    pub(super) fn new(breaker: CircuitBreaker<C, T>, permit: Permit) -> Self {
+impl<C, T: Clock, W: Window> Guard<C, T, W> {
+    pub(super) fn new(breaker: CircuitBreaker<C, T, W>, permit: Permit) -> Self {
         Self { breaker, permit: Some(permit), born_in_panic: thread::panicking() }
     }
 
     /// The call worked.
-    pub fn success(mut self) -> Recorded {
+    pub fn success(self) -> Recorded {
         self.tell(Outcome::Success)
     }
 
     /// The call failed.
-    pub fn failure(mut self, class: FailureClass) -> Recorded {
+    pub fn failure(self, class: FailureClass) -> Recorded {
         self.tell(Outcome::Failure(class))
     }
 
     /// The call ended in a way that says nothing about the peer.
-    pub fn ignore(mut self) -> Recorded {
+    pub fn ignore(self) -> Recorded {
         self.tell(Outcome::Ignored)
     }
 
     /// What the breaker's classifier makes of `result`.
-    pub fn settle<V, E>(mut self, result: &Result<V, E>) -> Recorded
+    pub fn settle<V, E>(self, result: &Result<V, E>) -> Recorded
     where
         C: Classify<E>,
     {
         // The permit is still in the guard while the classifier runs, should that panic.
-        let outcome = match result {
-            Ok(_) => Outcome::Success,
-            Err(error) => self.breaker.classifier().classify(error).outcome(),
-        };
+        let outcome = self.breaker.0.outcome(result);
         self.tell(outcome)
     }
+}
 
-    fn tell(&mut self, outcome: Outcome) -> Recorded {
+impl<C, T: Clock, W: Window> fmt::Debug for Guard<C, T, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("breaker", &self.breaker.name()).finish_non_exhaustive()
+    }
+}
+
+impl<C, T: Clock, W: Window> Guard<C, T, W> {
+    fn tell(mut self, outcome: Outcome) -> Recorded {
         match self.permit.take() {
-            Some(permit) => self.breaker.record(permit, outcome),
+            Some(permit) => self.breaker.0.record(permit, outcome),
             None => Recorded::Stale,
         }
     }
 }
 
-impl<C, T: Clock> Drop for Guard<C, T> {
+impl<C, T: Clock, W: Window> Drop for Guard<C, T, W> {
     fn drop(&mut self) {
-        if self.permit.is_some() {
-            let died = thread::panicking() && !self.born_in_panic;
-            // A panic is a fault in the program, not a hiccup of the network.
-            self.tell(if died {
-                Outcome::Failure(FailureClass::Fatal)
-            } else {
-                Outcome::Abandoned
-            });
+        if let Some(permit) = self.permit.take() {
+            self.breaker.0.record(permit, unheard(self.born_in_panic));
         }
     }
 }
 
-impl<C, T: Clock> fmt::Debug for Guard<C, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("breaker", &self.breaker.name()).finish_non_exhaustive()
+/// A permit for a call under a handle that outlives it; told back when it is dropped, as a [`Guard`].
+pub(super) struct Lent<'a, C, T: Clock, W: Window> {
+    shared: &'a Shared<C, T, W>,
+    permit: Option<Permit>,
+    born_in_panic: bool,
+}
+
+impl<'a, C, T: Clock, W: Window> Lent<'a, C, T, W> {
+    #[inline]
+    pub(super) fn new(shared: &'a Shared<C, T, W>, permit: Permit) -> Self {
+        Self { shared, permit: Some(permit), born_in_panic: thread::panicking() }
     }
+
+    #[inline]
+    pub(super) fn tell(mut self, outcome: Outcome) {
+        if let Some(permit) = &self.permit
+            && self.shared.record_at_a_glance(permit, outcome).is_some()
+        {
+            return mem::forget(self); // told, and there is nothing to free
+        }
+        if let Some(permit) = self.permit.take() {
+            self.shared.record_locked(permit, outcome);
+        }
+    }
+}
+
+impl<C, T: Clock, W: Window> Drop for Lent<'_, C, T, W> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.shared.record(permit, unheard(self.born_in_panic));
+        }
+    }
+}
+
+/// How a call ended of which nobody has said so.
+#[cold]
+fn unheard(born_in_panic: bool) -> Outcome {
+    let died = thread::panicking() && !born_in_panic;
+    // A panic is a fault in the program, not a hiccup of the network.
+    if died { Outcome::Failure(FailureClass::Fatal) } else { Outcome::Abandoned }
 }

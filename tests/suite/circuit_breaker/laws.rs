@@ -189,7 +189,13 @@ impl Pair {
 
     fn ask(&mut self, entropy: u32) {
         let now = self.now();
+        let glance = self.breaker.glance().try_acquire(now);
+        let before = self.breaker.as_state().clone();
         let answer = self.breaker.try_acquire(entropy, now);
+        if let Some(permit) = glance {
+            assert_eq!(answer.as_ref(), Ok(&permit), "as at a glance");
+            assert_eq!(*self.breaker.as_state(), before, "which changes nothing");
+        }
         let expected = self.model.ask(self.now);
         match (answer, expected) {
             (Ok(permit), Answer::Admitted(number)) => {
@@ -216,7 +222,13 @@ impl Pair {
     fn tell(&mut self, number: u64, permit: Permit, how: oracle::Outcome, entropy: u32) {
         let now = self.now();
         let before = state(self.model.mode());
+        let glance = self.breaker.glance().record(&permit, outcome(how));
+        let unchanged = self.breaker.as_state().clone();
         let recorded = self.breaker.record(permit, outcome(how), entropy, now);
+        if let Some(at_a_glance) = glance {
+            assert_eq!(recorded, at_a_glance);
+            assert_eq!(*self.breaker.as_state(), unchanged);
+        }
         let told = self.model.tell(number, how, self.now);
         let after = state(self.model.mode());
         match (recorded, told) {

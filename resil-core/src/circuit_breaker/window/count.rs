@@ -151,6 +151,13 @@ impl<const WORDS: usize> Window for CountWindow<WORDS> {
         self.rates.are_reached(stats.total())
     }
 
+    /// A full window without a failure: which of the successes is the oldest makes no difference.
+    #[inline]
+    fn is_settled(&self, stats: &Self::Stats) -> bool {
+        let is_clean = stats.failures == 0 && self.rates.slow.is_none();
+        is_clean && stats.calls == self.calls
+    }
+
     fn counts(&self, stats: &Self::Stats, _: Instant) -> Counts {
         stats.total()
     }

@@ -110,6 +110,12 @@ impl<const K: usize> Window for TimeWindow<K> {
         self.rates.are_reached(counts(*tally.totals()))
     }
 
+    /// Never: each success is one more of its while.
+    #[inline]
+    fn is_settled(&self, _: &Self::Stats) -> bool {
+        false
+    }
+
     fn counts(&self, TimeStats(tally): &Self::Stats, now: Instant) -> Counts {
         counts(tally.totals_at(self.width, now))
     }

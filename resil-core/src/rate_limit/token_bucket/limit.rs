@@ -43,13 +43,7 @@ impl Limit for TokenBucket {
 
     #[inline]
     fn refund(&self, state: &mut BucketState, charge: BucketCharge, now: Instant) {
-        let unit = self.unit(self.last(now).as_nanos());
-        // In debt somebody may hold a reservation that counts on what this charge took before it.
-        let is_counted_on = state.0.saturating_sub(unit) > self.full && state.0 != charge.after;
-        if !is_counted_on {
-            let left = charge.until.saturating_sub(unit).min(charge.cost);
-            state.0 = state.0.saturating_sub(left);
-        }
+        *state = self.refunded(state, &charge, now);
     }
 
     #[inline]

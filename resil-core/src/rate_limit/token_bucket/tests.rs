@@ -56,6 +56,34 @@ fn a_unit_is_the_last_to_begin_by_then() {
 }
 
 #[test]
+fn a_plain_step_is_the_step() {
+    for bucket in buckets() {
+        for ahead in [0, 1, bucket.full / 2, bucket.full, bucket.full + 1, 3 * (bucket.full / 2)] {
+            for nanos in [0, 1, 999, 1 << 40, bucket.horizon, u64::MAX] {
+                let unit = bucket.unit(nanos.min(bucket.horizon));
+                let state = BucketState(unit.saturating_add(ahead));
+                for cost in [0, 1, 2, 3, bucket.config.burst_size(), u32::MAX] {
+                    let (step, plain) = (
+                        bucket.step(&state, cost, at(nanos)),
+                        bucket.plain_step(&state, cost, at(nanos)),
+                    );
+                    match plain {
+                        PlainStep::Admitted(charge, made) => {
+                            assert_eq!(step.outcome, Ok(charge));
+                            assert_eq!(step.store.unwrap_or(state.clone()), made);
+                        }
+                        PlainStep::Refused(rejected) => {
+                            assert_eq!(step, Step { outcome: Err(rejected), store: None });
+                        }
+                        PlainStep::Rare => assert!(step.outcome.is_err()),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_refused_request_passes_at_its_instant_and_not_before() {
     for bucket in buckets() {
         for start in [0, 1, 77, 1 << 50] {

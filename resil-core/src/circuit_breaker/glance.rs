@@ -1,0 +1,130 @@
+//! What a closed breaker answers without being asked.
+
+use super::config::CircuitBreakerConfig;
+use super::permit::{Permit, Recorded};
+use super::state::{CircuitBreakerState, Phase};
+use super::window::Window;
+use crate::outcome::Outcome;
+use crate::time::Instant;
+
+/// The answers of a closed breaker that change nothing, in one word: for whoever keeps the state
+/// behind a lock, and a glance in an atomic beside it.
+///
+/// After whatever may have changed the state, and before the lock is free, the glance is
+/// [taken](CircuitBreakerConfig::glance) again and stored. Who asks loads it first: what it answers
+/// is what the state would have answered at that moment, and would not have changed the state. Where
+/// it answers `None`, the state has to be asked.
+///
+/// # Law
+///
+/// A success that is told by a glance is one that is told before whatever the lock does next: so
+/// none counts after the breaker has opened, and no permit is issued then.
+///
+/// ```
+/// use core::sync::atomic::{AtomicU32, Ordering};
+/// use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, Glance, Recorded};
+/// use resil_core::{Instant, Outcome};
+///
+/// let (policy, state) = (CircuitBreakerConfig::DEFAULT, CircuitBreakerState::new());
+/// let glance = AtomicU32::new(policy.glance(&state).into_raw());
+///
+/// let load = || Glance::from_raw(glance.load(Ordering::Acquire));
+/// let permit = load().try_acquire(Instant::EPOCH).expect("closed");
+/// assert_eq!(load().record(&permit, Outcome::Success), Some(Recorded::Counted));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Glance(u32);
+
+/// Every call passes and is no probe. Below is the epoch.
+const ADMITS: u32 = 1 << 16;
+
+/// And a success of this epoch has nothing to clear and nothing to weigh.
+const CLEAN: u32 = 1 << 17;
+
+impl Glance {
+    /// The word, for an atomic. It means something to its own breaker only.
+    #[must_use]
+    #[inline]
+    pub const fn into_raw(self) -> u32 {
+        self.0
+    }
+
+    /// The glance from a word that was one.
+    #[must_use]
+    #[inline]
+    pub const fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+
+    /// Asks to make a call: the permit, while the breaker is closed.
+    #[must_use]
+    #[inline]
+    pub const fn try_acquire(self, now: Instant) -> Option<Permit> {
+        if self.0 & ADMITS == 0 {
+            return None;
+        }
+        Some(Permit { issued_at: now, epoch: self.0 as u16, is_probe: false })
+    }
+
+    /// Tells how a call ended: counted, where it is a success that changes nothing. Then the permit
+    /// is told back, and is to be dropped.
+    #[must_use]
+    #[inline]
+    pub const fn record(self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
+        let is_clean = self.0 & CLEAN != 0 && self.0 as u16 == permit.epoch;
+        if is_clean && matches!(outcome, Outcome::Success) {
+            return Some(Recorded::Counted);
+        }
+        None
+    }
+}
+
+impl<W: Window> CircuitBreakerConfig<W> {
+    /// What can be answered at a [`Glance`], until the state changes.
+    #[must_use]
+    #[inline]
+    pub fn glance(&self, state: &CircuitBreakerState<W::Stats>) -> Glance {
+        let core = &state.core;
+        let epoch = u32::from(core.epoch);
+        Glance(match core.phase {
+            Phase::Closed if core.count == 0 && self.window.is_settled(&state.stats) => {
+                epoch | ADMITS | CLEAN
+            }
+            Phase::Closed => epoch | ADMITS,
+            _ => epoch,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::{CircuitBreaker, CountWindow};
+    use crate::outcome::FailureClass;
+    use core::time::Duration;
+
+    const LAST_FOUR: CircuitBreakerConfig<CountWindow<1>> =
+        crate::valid!(CircuitBreakerConfig::builder().count_window(4).build());
+    const AND_SLOW: CircuitBreakerConfig<CountWindow<1>> = crate::valid!(
+        CircuitBreakerConfig::builder()
+            .count_window(4)
+            .slow_calls(Duration::from_secs(1), crate::Ratio::ONE)
+            .build()
+    );
+
+    #[test]
+    fn a_success_is_told_at_a_glance_while_there_is_no_failure_to_forget() {
+        let calls = "sssssssxssssss";
+        for (policy, expected) in [(&LAST_FOUR, "....++++....++"), (&AND_SLOW, "..............")] {
+            let (mut breaker, now) = (CircuitBreaker::new(policy), Instant::EPOCH);
+            for (call, answered) in calls.chars().zip(expected.chars()) {
+                let permit = breaker.try_acquire(0, now).unwrap();
+                let told = breaker.glance().record(&permit, Outcome::Success);
+                assert_eq!(told.is_some(), answered == '+', "{:?}", breaker.as_state());
+                let failed = Outcome::Failure(FailureClass::Transient);
+                breaker.record(permit, if call == 'x' { failed } else { Outcome::Success }, 0, now);
+            }
+        }
+    }
+}

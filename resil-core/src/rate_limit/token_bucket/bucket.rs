@@ -1,0 +1,131 @@
+//! What decides by a bucket, and the bucket's transitions for an atomic.
+
+use super::{BucketCharge, BucketState, TokenBucket};
+use crate::error::ErrorCode;
+use crate::outcome::{Rejected, RetryAt};
+use crate::rate_limit::{Reserve, StrictBucket};
+use crate::time::Instant;
+
+/// A limit that is a [`TokenBucket`] underneath, so that its state is one word: for whoever keeps it
+/// in an atomic, and applies [`step`](TokenBucket::step) and [`refunded`](TokenBucket::refunded) by
+/// compare-exchange.
+///
+/// `now` has to be no earlier than the one that made the state, or a thread that has overslept is
+/// taken for a clock that stepped back: so load the state first, and then read the clock. Only a
+/// refusal that stores, and a refund, need that; an admission with an old `now` mints nothing.
+///
+/// ```
+/// use core::sync::atomic::{AtomicU64, Ordering};
+/// use resil_core::Instant;
+/// use resil_core::rate_limit::{Bucket, BucketState, RateLimitConfig, Step, TokenBucket};
+///
+/// fn allow(limit: &impl Bucket, word: &AtomicU64, now: Instant) -> bool {
+///     let mut found = word.load(Ordering::Acquire);
+///     loop {
+///         let Step { outcome, store } =
+///             limit.as_bucket().step(&BucketState::from_raw(found), 1, now);
+///         let Some(made) = store else { return outcome.is_ok() };
+///         let (acquire, release) = (Ordering::Acquire, Ordering::AcqRel);
+///         match word.compare_exchange_weak(found, made.into_raw(), release, acquire) {
+///             Ok(_) => return outcome.is_ok(),
+///             Err(other) => found = other,
+///         }
+///     }
+/// }
+///
+/// let (bucket, word) = (TokenBucket::new(RateLimitConfig::DEFAULT), AtomicU64::new(0));
+/// let now = Instant::from_nanos(1);
+/// assert_eq!((0..100).filter(|_| allow(&bucket, &word, now)).count(), 10);
+/// ```
+pub trait Bucket: Reserve<State = BucketState, Charge = BucketCharge> {
+    /// The bucket that decides.
+    fn as_bucket(&self) -> &TokenBucket;
+}
+
+impl Bucket for TokenBucket {
+    #[inline]
+    fn as_bucket(&self) -> &TokenBucket {
+        self
+    }
+}
+
+impl Bucket for StrictBucket {
+    #[inline]
+    fn as_bucket(&self) -> &TokenBucket {
+        self.bucket()
+    }
+}
+
+impl<B: Bucket> Bucket for &B {
+    #[inline]
+    fn as_bucket(&self) -> &TokenBucket {
+        (**self).as_bucket()
+    }
+}
+
+/// What [`TokenBucket::plain_step`] decides.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "the new state has to be stored"]
+pub enum PlainStep {
+    /// The charge, and the state to store.
+    Admitted(BucketCharge, BucketState),
+    /// The refusal, with nothing to store: the tokens will be there within a refill.
+    Refused(Rejected),
+    /// A refusal that is not plain: ask for a [`step`](TokenBucket::step).
+    Rare,
+}
+
+impl TokenBucket {
+    /// [`step`](Self::step) where that is plain, which is nearly always: for a loop that asks until an
+    /// exchange is won, and is to be short. (`step` is made to take little flash.)
+    #[inline(always)] // so that what a caller does not read is not computed
+    pub const fn plain_step(&self, state: &BucketState, cost: u32, now: Instant) -> PlainStep {
+        if cost == 0 {
+            return PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0));
+        }
+        let cost = self.token.saturating_mul(cost as u64);
+        let Some(room) = self.full.checked_sub(cost) else {
+            return PlainStep::Rare;
+        };
+        if !self.tells(now) {
+            return PlainStep::Rare;
+        }
+        let now = now.as_nanos();
+        let opens = match state.0.checked_sub(room) {
+            Some(unit) => self.begin(unit),
+            None => 0,
+        };
+        if opens <= now {
+            let unit = self.unit(now);
+            let from = if state.0 > unit { state.0 } else { unit };
+            let after = from.wrapping_add(cost);
+            return PlainStep::Admitted(BucketCharge::new(cost, unit, after), BucketState(after));
+        }
+        if opens.wrapping_sub(now) >= self.refill || opens > self.horizon {
+            return PlainStep::Rare;
+        }
+        let retry = RetryAt::At(Instant::from_nanos(opens));
+        PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
+    }
+
+    /// [`refund`](crate::rate_limit::Limit::refund) as a pure transition, for whoever may have to try
+    /// again. A charge is given back once.
+    #[must_use]
+    #[inline]
+    pub fn refunded(
+        &self,
+        state: &BucketState,
+        charge: &BucketCharge,
+        now: Instant,
+    ) -> BucketState {
+        let unit = self.unit(self.last(now).as_nanos());
+        // In debt somebody may hold a reservation that counts on what this charge took before it.
+        let is_counted_on = state.0.saturating_sub(unit) > self.full && state.0 != charge.after;
+        if is_counted_on {
+            return BucketState(state.0);
+        }
+        let left = charge.until.saturating_sub(unit).min(charge.cost);
+        BucketState(state.0.saturating_sub(left))
+    }
+}

@@ -1,0 +1,142 @@
+//! The bucket, its policy and its line, and what is decided where they meet.
+
+use resil_core::error::ErrorCode;
+use resil_core::outcome::{Rejected, RetryAt};
+use resil_core::rate_limit::{Bucket, BucketCharge, BucketState, PlainStep, Step};
+use resil_core::{Clock, Instant};
+
+use super::Charge;
+use super::cell::BucketCell;
+use super::line::Line;
+use crate::sync::{Mutex, lock};
+
+/// What the handles of one limiter share.
+pub(super) struct Shared<L, T> {
+    pub(super) bucket: BucketCell,
+    pub(super) line: Line,
+    pub(super) limit: L,
+    pub(super) clock: T,
+    /// Held by whoever gives back and by whoever resets, so that nothing is given back to a bucket
+    /// that it was not taken from.
+    giving: Mutex<()>,
+}
+
+impl<L, T> Shared<L, T> {
+    pub(super) fn new(limit: L, clock: T) -> Self {
+        let bucket = BucketCell::new(BucketState::FRESH);
+        Self { bucket, line: Line::new(), limit, clock, giving: Mutex::new(()) }
+    }
+}
+
+/// What the first in line gets. Being told to wait on is not being admitted.
+pub(super) enum Turn {
+    Taken(Charge),
+    NotBefore(Instant),
+}
+
+impl<L: Bucket, T: Clock> Shared<L, T> {
+    /// Core's decision, by compare-exchange.
+    #[inline(always)]
+    pub(super) fn take(&self, tokens: u32, mut now: Instant) -> Result<BucketCharge, Rejected> {
+        let bucket = self.limit.as_bucket();
+        let mut found = self.bucket.load();
+        loop {
+            match bucket.plain_step(&found, tokens, now) {
+                PlainStep::Admitted(charge, made) => match self.bucket.exchange(&found, made) {
+                    Ok(()) => return Ok(charge),
+                    Err(other) => found = other,
+                },
+                PlainStep::Refused(rejected) => return Err(rejected),
+                PlainStep::Rare => match self.refuse_rarely(found, tokens, now) {
+                    Some(rejected) => return Err(rejected),
+                    None => {
+                        found = self.bucket.load();
+                        now = self.clock.now();
+                    }
+                },
+            }
+        }
+    }
+
+    /// A refusal that is not plain; `None` where it is to be asked again.
+    ///
+    /// It may be one that moves the bucket back: the clock has stepped back, or `now` was read so long
+    /// ago that others have been admitted a refill later. So it is decided anew on a time that is
+    /// read after the state, and is not earlier than theirs.
+    #[cold]
+    fn refuse_rarely(&self, found: BucketState, tokens: u32, now: Instant) -> Option<Rejected> {
+        let bucket = self.limit.as_bucket();
+        let step = bucket.step(&found, tokens, now);
+        if step.store.is_none_or(|made| made == found) {
+            return step.outcome.err();
+        }
+        let found = self.bucket.load();
+        let Step { outcome, store } = bucket.step(&found, tokens, self.clock.now());
+        let rejected = outcome.err()?;
+        match store {
+            Some(made) => self.bucket.exchange(&found, made).ok().map(|()| rejected),
+            None => Some(rejected),
+        }
+    }
+
+    /// The refusal of who does not wait while others do.
+    #[cold]
+    pub(super) fn refusal_in_line(&self, tokens: u32, now: Instant) -> Rejected {
+        self.limit.peek(&self.bucket.load(), tokens, now).err().unwrap_or_else(others_wait)
+    }
+
+    /// The answer to who would wait, where there is nothing to wait for.
+    pub(super) fn settled_at_once(&self, tokens: u32) -> Option<Result<Charge, Rejected>> {
+        let glimpse = self.line.look();
+        if !glimpse.lets_pass(tokens) {
+            let rejected = self.refusal_in_line(tokens, self.clock.now());
+            return (rejected.retry() == RetryAt::Never).then_some(Err(rejected));
+        }
+        match self.take(tokens, self.clock.now()) {
+            Ok(taken) => Some(Ok(Charge { taken, generation: glimpse.generation() })),
+            Err(rejected) if rejected.retry() == RetryAt::Never => Some(Err(rejected)),
+            Err(_) => None,
+        }
+    }
+
+    /// Takes for whoever is first, or says until when to sleep.
+    pub(super) fn take_as_head(&self, tokens: u32) -> Result<Turn, Rejected> {
+        let generation = self.line.look().generation();
+        match self.take(tokens, self.clock.now()) {
+            Ok(taken) => Ok(Turn::Taken(Charge { taken, generation })),
+            Err(rejected) => match rejected.retry() {
+                RetryAt::At(at) => Ok(Turn::NotBefore(at)),
+                RetryAt::Unknown | RetryAt::Never => Err(rejected),
+            },
+        }
+    }
+
+    pub(super) fn refund(&self, charge: Charge) {
+        let giving = lock(&self.giving);
+        if charge.generation != self.line.look().generation() {
+            return;
+        }
+        let bucket = self.limit.as_bucket();
+        self.bucket.update(|state| {
+            // Read after the state: an earlier time would give back what has been refilled since.
+            ((), Some(bucket.refunded(state, &charge.taken, self.clock.now())))
+        });
+        drop(giving);
+        self.line.free();
+    }
+
+    pub(super) fn reset(&self) {
+        let giving = lock(&self.giving);
+        // In this order: who asks in between gets a charge of the old generation, which is not given
+        // back, and never one of the new generation whose tokens were forgotten.
+        self.bucket.replace(BucketState::FRESH);
+        self.line.next_generation();
+        drop(giving);
+        self.line.free();
+    }
+}
+
+/// What is there is for those who wait.
+pub(super) fn others_wait() -> Rejected {
+    Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::Unknown)
+}
