@@ -111,7 +111,7 @@ pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use limiter::{Charge, Limiter};
 pub use per_peer::{
     Account, Class, Entry, KeyedHash, Peer, PeerCharge, Pinned, Place, RateLimiter, SetLimitError,
-    Shard, Slot, WhenFull,
+    Shard, Slot, WhenFull, shard_of,
 };
 pub use per_request::PerRequest;
 pub use reserve::{Charged, Reservation, Reserve};

@@ -12,7 +12,7 @@ pub use class::Class;
 pub use kept::Entry;
 pub use keyed_hash::KeyedHash;
 pub use pinned::{Pinned, SetLimitError};
-pub use shard::{Peer, Shard};
+pub use shard::{Peer, Shard, shard_of};
 pub use slot::{Account, Slot};
 
 use super::{Charged, Limit, RateLimit, RateLimitConfig, Reserve};

@@ -2,7 +2,7 @@
 
 use super::places::pick;
 use super::slot::Account;
-use super::{Class, Limit, Peer, PeerCharge, Place, RateLimitConfig, RateLimiter, Slot};
+use super::{Class, Limit, PeerCharge, Place, RateLimitConfig, RateLimiter, Slot};
 use crate::config::ConfigError;
 use crate::outcome::Rejected;
 use crate::time::Instant;
@@ -141,11 +141,11 @@ where
         let entry = entries.find(|pinned| pinned.is_empty()).ok_or(SetLimitError::TableFull)?;
         let hash = self.hasher.hash_one(&id);
         let others = self.classes.as_ref().len().min(u8::MAX.into()) as u8;
-        let spent = (0..=others).find_map(|class| {
-            let state = self.shard.take(Peer { class, id: &id, hash })?;
-            Some((&pick(&self.first, self.classes.as_ref(), class).limit, state))
-        });
-        entry.give(id, limit, spent.as_ref().map(|(old, state)| (*old, state)), now);
+        let spent = self.shard.take(others, &id, hash);
+        let owed = spent
+            .as_ref()
+            .map(|(class, state)| (&pick(&self.first, self.classes.as_ref(), *class).limit, state));
+        entry.give(id, limit, owed, now);
         Ok(())
     }
 

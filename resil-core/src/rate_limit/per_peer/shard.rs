@@ -82,6 +82,15 @@ impl<K, L, S> Shard<K, L, S> {
     }
 }
 
+/// Which of so many shards an id with this hash belongs to; 0 where there are none. By other bits than
+/// those that pick a set in it.
+#[must_use]
+#[inline]
+pub const fn shard_of(hash: u64, shards: usize) -> usize {
+    let middle = (hash >> 16) & u32::MAX as u64;
+    (middle.wrapping_mul(shards as u64) >> 32) as usize
+}
+
 impl<K, L, S, T> Shard<K, L, S, T>
 where
     L: Limit,
@@ -332,13 +341,16 @@ where
         is_given
     }
 
-    /// Takes the slot away from a peer who is given a place elsewhere, and tells the state it had.
-    pub fn take(&mut self, peer: Peer<'_, K>) -> Option<L::State> {
-        let index = self.find(peer)?;
-        let slot = self.slots.as_mut().get_mut(index)?;
-        let state = slot.state.clone();
-        slot.vacate();
-        Some(state)
+    /// Takes the slot away from an id that is given a place elsewhere, in the first of the classes 0 to
+    /// `last` in which it has one, and tells that class and what it owes there.
+    pub fn take(&mut self, last: u8, id: &K, hash: u64) -> Option<(u8, L::State)> {
+        (0..=last).find_map(|class| {
+            let index = self.find(Peer { class, id, hash })?;
+            let slot = self.slots.as_mut().get_mut(index)?;
+            let state = slot.state.clone();
+            slot.vacate();
+            Some((class, state))
+        })
     }
 
     /// Forgets what an id has sent in any class; `false` when there was nothing to forget.
