@@ -1,17 +1,34 @@
 //! May this peer send now, and if not, when.
 //!
 //! [`RateLimiter`] is core's [table of peers](resil_core::rate_limit::RateLimiter) in memory from
-//! the heap, behind locks, with a clock and a secret hash seed from the operating system. Clones are
-//! handles to the same table.
+//! the heap, in [shards](resil_core::rate_limit::Shard) behind locks of their own, with a clock and a
+//! secret hash seed from the operating system. Clones are handles to the same table.
 //!
 //! # Laws
 //!
 //! - The table has the size it was built with. Whatever ids are invented, what is admitted in all is
 //!   at most (slots + 1) times what one limit admits, since all ids without a slot share one bucket.
-//! - Threads do not over-admit: an answer and what it takes are one step.
+//! - Ids that collide never share a state, nor does one reset another's: ids are compared in full,
+//!   whatever their hashes. Those that meet in the same two sets of eight compete for 16 slots; who
+//!   comes too late shares the overflow bucket, and a slot that owes anything is not handed on.
+//! - Threads do not over-admit: an answer and what it takes are one step, also while a limit of one's
+//!   own is set or removed.
+//! - Memory is taken once, when the limiter is built. A call takes none, unless to clone an id that
+//!   is on the heap itself.
 //! - A refusal names the instant at which the same request passes, as long as nobody else takes
 //!   from the same limit before.
 //! - A panic anywhere leaves the limiter working, and limiting: it never fails open.
+//!
+//! # Cost
+//!
+//! A call takes the lock of one shard, of which there are a quarter of the root of the number of slots,
+//! reads the clock once, and works in the slots of one id: nothing grows, moves or is swept, so none
+//! takes longer than another by more than a few cache lines. Without a slot it takes the lock of the
+//! overflow bucket after that one. A slot is 16 bytes and the id, rounded up to 8, with a
+//! [`TokenBucket`](resil_core::rate_limit::TokenBucket) or a
+//! [`StrictBucket`](resil_core::rate_limit::StrictBucket): 48 for an id of 32 bytes, and one more for
+//! its tag. Seven eighths full that is the id and 24 bytes a peer, and 4 in 1,000 ids share the overflow
+//! bucket; at six tenths practically none does.
 //!
 //! # When not to use it
 //!

@@ -44,8 +44,8 @@ impl<K, L> RateLimiterBuilder<K, L> {
 
 impl<K, L, T, H> RateLimiterBuilder<K, L, T, H> {
     /// Peers that are told apart, a multiple of 8. Default: 1024, at which a node with 600 active
-    /// peers has a slot for practically each of them. A table of a million slots still has one for
-    /// practically everyone when it is nine tenths full.
+    /// peers has a slot for practically each of them. Seven eighths full, 4 in 1,000 share the overflow
+    /// bucket.
     pub const fn slots(mut self, slots: usize) -> Self {
         self.slots = slots;
         self

@@ -369,16 +369,36 @@ where
     /// The number of the slot that a peer has.
     #[inline]
     pub(super) fn find(&self, peer: Peer<'_, K>) -> Option<usize> {
+        match self.likely(peer.hash) {
+            Some(index) if self.belongs(index, peer) => Some(index),
+            _ => self.scan(peer),
+        }
+    }
+
+    /// The number of the slot that most likely is that of somebody with this hash, if he has one. Both
+    /// words are read at once, and nothing is branched on before the slot itself is.
+    #[inline]
+    fn likely(&self, hash: u64) -> Option<usize> {
+        let [first, second] = self.sets(hash);
+        let tags = self.tags.as_ref();
+        let in_first = tags::alike(*tags.get(first / SET)?, hash);
+        let in_second = tags::alike(*tags.get(second / SET)?, hash);
+        let (start, alike) = if in_first == 0 { (second, in_second) } else { (first, in_first) };
+        Some(start.saturating_add(tags::lowest(alike)))
+    }
+
+    #[inline]
+    fn belongs(&self, index: usize, peer: Peer<'_, K>) -> bool {
+        let slot = self.slots.as_ref().get(index);
+        slot.is_some_and(|slot| slot.belongs_to(peer.class, peer.id))
+    }
+
+    /// [`find`](Self::find) without tags: for newcomers, and where another one has the same tag.
+    fn scan(&self, peer: Peer<'_, K>) -> Option<usize> {
         self.sets(peer.hash).into_iter().find_map(|start| {
-            let set = self.set(start);
-            let belongs = |slot: &Slot<K, L>| slot.belongs_to(peer.class, peer.id);
-            match self.tags.as_ref().get(start / SET) {
-                None => set.iter().position(belongs),
-                Some(&word) => {
-                    tags::alike(word, peer.hash).find(|index| set.get(*index).is_some_and(belongs))
-                }
-            }
-            .map(|index| start.saturating_add(index))
+            let mut set = self.set(start).iter();
+            let index = set.position(|slot| slot.belongs_to(peer.class, peer.id))?;
+            Some(start.saturating_add(index))
         })
     }
 }

@@ -14,17 +14,18 @@ pub(super) const fn with(word: u64, slot: usize, hash: u64) -> u64 {
     (word & !0xff_u64.wrapping_shl(shift)) | tag(hash).wrapping_shl(shift)
 }
 
-/// The slots whose tag is that of `hash`; seldom another one besides, never one too few.
+/// A bit in the byte of each slot whose tag is that of `hash`; seldom in another one above such a byte,
+/// from which the subtraction borrows, and never in one too few.
 #[inline]
-pub(super) fn alike(word: u64, hash: u64) -> impl Iterator<Item = usize> {
+pub(super) const fn alike(word: u64, hash: u64) -> u64 {
     let differing = word ^ tag(hash).wrapping_mul(LOWEST);
-    // Bytes of zero, and perhaps one of 1 above such a byte, from which the subtraction borrows.
-    let mut zeros = differing.wrapping_sub(LOWEST) & !differing & HIGHEST;
-    core::iter::from_fn(move || {
-        let slot = zeros.trailing_zeros() / 8;
-        zeros &= zeros.wrapping_sub(1);
-        (slot < 8).then_some(slot as usize)
-    })
+    differing.wrapping_sub(LOWEST) & !differing & HIGHEST
+}
+
+/// The first of those slots; 8 where there are none.
+#[inline]
+pub(super) const fn lowest(alike: u64) -> usize {
+    (alike.trailing_zeros() / 8) as usize
 }
 
 #[cfg(test)]
@@ -44,11 +45,12 @@ mod tests {
                 word = with(word, slot, tag | 0xabc0_0000_0000_0100);
             }
             for asked in bytes {
-                let found = alike(word, asked | 0x1200).fold(0, |mask, slot| mask | 1_u8 << slot);
+                let found = alike(word, asked | 0x1200);
                 for (slot, tag) in tags.into_iter().enumerate() {
-                    assert!(tag != asked || found & (1 << slot) != 0, "{tags:?} {asked}");
+                    assert!(tag != asked || found >> (8 * slot) & 0xff == 0x80, "{tags:?} {asked}");
                 }
-                assert!(tags.contains(&asked) || found == 0, "{tags:?} {asked}");
+                let first = tags.iter().position(|tag| *tag == asked);
+                assert_eq!(lowest(found), first.unwrap_or(8), "{tags:?} {asked}");
             }
         }
     }
