@@ -493,3 +493,35 @@ fn a_call_under_a_shared_limiter_and_breaker_never_allocates() {
     assert!(admitted > 0 && refused > 0, "{admitted} {refused}");
     assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
 }
+
+#[test]
+fn a_day_of_the_shared_table_takes_no_more_memory_than_its_start() {
+    let clock = resil_std::clock::MockClock::default();
+    let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+    let builder = resil_std::rate_limit::RateLimiter::builder(limit).slots(256).pinned(4);
+    let limiter = builder.clock(clock.clone()).build().unwrap();
+    let mut walk = Walk(5);
+    let mut seen = [false; 2];
+    let count = allocations(|| {
+        // Every second one of 300 known peers comes, and three whom nobody has seen before.
+        for second in 0..24 * 60 * 60_u64 {
+            let known = walk.next() % 300;
+            let strangers = (0..3).map(|n| (second + 1) << 32 | n);
+            for id in strangers.chain([known]) {
+                match limiter.check(&id, (walk.next() % 12) as u32) {
+                    Ok(charge) if walk.next().is_multiple_of(8) => limiter.refund(charge),
+                    Ok(_) => seen[0] = true,
+                    Err(_) => seen[1] = true,
+                }
+            }
+            if second.is_multiple_of(600) {
+                limiter.set_limit(known, RateLimitConfig::DEFAULT).unwrap();
+                assert!(limiter.remove_limit(&known));
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(seen, [true; 2]);
+    assert!(limiter.len() <= 256);
+}

@@ -52,7 +52,7 @@
 //! | | no window above the maximum | [`StrictBucket`](rate_limit::StrictBucket), 80 B | 8 B | the same |
 //! | | and bursts | [`RateLimit`](rate_limit::RateLimit), 80 B | 64 B with 10 sub-windows | 11 sub-windows |
 //! | | less after a pause | [`WarmUp`](rate_limit::WarmUp), 136 B | 16 B | 16 compares |
-//! | | for many peers | [`RateLimiter`](rate_limit::RateLimiter) | [`Slot`](rate_limit::Slot), 40 B a peer | a hash, 16 slots |
+//! | | for many peers | [`RateLimiter`](rate_limit::RateLimiter) | [`Slot`](rate_limit::Slot), 32 B a peer | a hash, 16 slots |
 //! | [`bulkhead`] | is there room for one more | [`BulkheadConfig`](bulkhead::BulkheadConfig), 6 B | [`BulkheadState`](bulkhead::BulkheadState), 4 B | compares |
 //! | [`adaptive`] | how much room there is | [`Aimd`](adaptive::Aimd), 24 B | [`AimdState`](adaptive::AimdState), 10 B | a 32-bit division |
 //! | | | [`Gradient`](adaptive::Gradient), 72 B | [`GradientState`](adaptive::GradientState), 48 B | two of them, 12 multiplications |

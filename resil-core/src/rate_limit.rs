@@ -110,7 +110,8 @@ pub use bucket_and_window::{RateLimit, RateLimitCharge, RateLimitState};
 pub use config::{RateLimitConfig, RateLimitConfigBuilder};
 pub use limiter::{Charge, Limiter};
 pub use per_peer::{
-    Class, Entry, KeyedHash, PeerCharge, Pinned, RateLimiter, SetLimitError, Slot, WhenFull,
+    Account, Class, Entry, KeyedHash, Peer, PeerCharge, Pinned, Place, RateLimiter, SetLimitError,
+    Shard, Slot, WhenFull, shard_of,
 };
 pub use per_request::PerRequest;
 pub use reserve::{Charged, Reservation, Reserve};

@@ -34,6 +34,7 @@ mod sizes;
 mod snapshot;
 mod std_circuit_breaker;
 mod std_health;
+mod std_peer_table;
 mod std_rate_limit;
 mod std_retry;
 mod std_tracing;

@@ -5,13 +5,15 @@ mod kept;
 mod keyed_hash;
 mod pinned;
 mod places;
+mod shard;
 mod slot;
 
 pub use class::Class;
 pub use kept::Entry;
 pub use keyed_hash::KeyedHash;
 pub use pinned::{Pinned, SetLimitError};
-pub use slot::Slot;
+pub use shard::{Peer, Shard, shard_of};
+pub use slot::{Account, Slot};
 
 use super::{Charged, Limit, RateLimit, RateLimitConfig, Reserve};
 use crate::config::ConfigError;
@@ -19,7 +21,6 @@ use crate::error::RateLimitError;
 use crate::outcome::Rejected;
 use crate::time::{Instant, earliest};
 use core::hash::{BuildHasher, Hash};
-use core::marker::PhantomData;
 
 /// Slots in a set; an id may lie in any slot of its two sets.
 const SET: usize = 8;
@@ -69,7 +70,7 @@ const SET: usize = 8;
 ///
 /// `S` and `P` are arrays on a microcontroller (a `const` [`new`](Self::new)) and boxed slices where
 /// there is a heap ([`with_storage`](Self::with_storage)). The table of 64 peers by default takes 64
-/// states and 64 keys; a slot for a 32-byte id with a [`TokenBucket`](super::TokenBucket) takes 56
+/// states and 64 keys; a slot for a 32-byte id with a [`TokenBucket`](super::TokenBucket) takes 48
 /// bytes.
 ///
 /// ```
@@ -98,11 +99,10 @@ pub struct RateLimiter<
 > {
     first: Class<L>,
     classes: C,
-    slots: S,
+    shard: Shard<K, L, S>,
     pinned: P,
     when_full: WhenFull,
     hasher: H,
-    key: PhantomData<K>,
 }
 
 /// What becomes of an id for which there is no slot.
@@ -125,13 +125,25 @@ pub struct PeerCharge<C> {
     generation: u32,
 }
 
-/// Where a peer's state lies.
+/// Where a peer's state lies, for whoever keeps the parts of a table under locks of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Place {
+pub enum Place {
+    /// In the slot of this number.
     Slot(usize),
+    /// In the pinned entry of this number.
     Pinned(usize),
+    /// In the overflow bucket of this class.
     Overflow(u8),
+}
+
+impl<C> PeerCharge<C> {
+    /// Where it was taken from.
+    #[must_use]
+    #[inline]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
 }
 
 impl<K, L: Limit, const N: usize, const M: usize, H>
@@ -146,11 +158,10 @@ impl<K, L: Limit, const N: usize, const M: usize, H>
         Self {
             first: Class::new(limit),
             classes: [],
-            slots: [const { Slot::EMPTY }; N],
+            shard: Shard::untagged([const { Slot::EMPTY }; N]),
             pinned: [const { Pinned::EMPTY }; M],
             when_full: WhenFull::Share,
             hasher,
-            key: PhantomData,
         }
     }
 }
@@ -168,20 +179,11 @@ where
     /// # Errors
     ///
     /// When the number of slots is not a positive multiple of 8, or is above 2^32.
-    pub fn with_storage(limit: L, slots: S, pinned: P, hasher: H) -> Result<Self, ConfigError> {
-        let count = slots.as_ref().len();
-        if count < SET || !count.is_multiple_of(SET) || u32::try_from(count).is_err() {
-            return Err(ConfigError::new(
-                "slots",
-                "slots must be a positive multiple of 8, and fewer than 2^32",
-            ));
-        }
+    pub fn with_storage(limit: L, slots: S, mut pinned: P, hasher: H) -> Result<Self, ConfigError> {
+        let shard = Shard::new(slots, [], 0)?;
+        pinned.as_mut().fill_with(|| Pinned::EMPTY);
         let (first, when_full) = (Class::new(limit), WhenFull::Share);
-        let key = PhantomData;
-        let mut table = Self { first, classes: [], slots, pinned, when_full, hasher, key };
-        table.slots.as_mut().fill_with(|| Slot::EMPTY);
-        table.pinned.as_mut().fill_with(|| Pinned::EMPTY);
-        Ok(table)
+        Ok(Self { first, classes: [], shard, pinned, when_full, hasher })
     }
 }
 
@@ -270,33 +272,21 @@ where
     pub fn reset(&mut self, id: &K) -> bool {
         let mut found = false;
         for pinned in self.pinned.as_mut().iter_mut().filter(|pinned| pinned.belongs_to(id)) {
-            pinned.account.hand_over(L::FRESH);
+            pinned.reset();
             found = true;
         }
-        for start in self.sets(id) {
-            let set = self.slots.as_mut().get_mut(start..start.saturating_add(SET));
-            for slot in set.unwrap_or_default() {
-                if slot.key.as_ref() == Some(id) {
-                    slot.account.hand_over(L::FRESH);
-                    found = true;
-                }
-            }
-        }
-        found
+        self.shard.reset(id, self.hasher.hash_one(id)) || found
     }
 
     /// Forgets what every peer has sent, the overflow buckets included, and keeps the limits.
     pub fn reset_all(&mut self) {
-        for slot in self.slots.as_mut() {
-            slot.key = None;
-            slot.account.hand_over(L::FRESH);
-        }
+        self.shard.reset_all();
         for pinned in self.pinned.as_mut() {
-            pinned.account.hand_over(L::FRESH);
+            pinned.reset();
         }
-        self.first.overflow.hand_over(L::FRESH);
+        self.first.overflow.reset();
         for class in self.classes.as_mut() {
-            class.overflow.hand_over(L::FRESH);
+            class.overflow.reset();
         }
     }
 
@@ -309,9 +299,8 @@ where
     /// How many ids have a slot or a limit of their own.
     #[must_use]
     pub fn len(&self) -> usize {
-        let slots = self.slots.as_ref().iter().filter(|slot| slot.key.is_some()).count();
-        let pinned = self.pinned.as_ref().iter().filter(|pinned| pinned.owner.is_some()).count();
-        slots.saturating_add(pinned)
+        let pinned = self.pinned.as_ref().iter().filter(|pinned| !pinned.is_empty()).count();
+        self.shard.len().saturating_add(pinned)
     }
 
     /// Whether no id has a slot or a limit of its own.
@@ -324,9 +313,8 @@ where
     /// that nobody shares at the time is one too. Looks at every slot.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let slots = self.slots.as_ref().iter().filter(|slot| slot.key.is_some());
-        let slots =
-            slots.map(|slot| self.class(slot.class).limit.next_deadline(&slot.account.state, now));
+        let slots = self.shard.slots().iter().filter(|slot| slot.key.is_some());
+        let slots = slots.map(|slot| self.class(slot.class).limit.next_deadline(&slot.state, now));
         let pinned = self.pinned.as_ref().iter().filter_map(|pinned| {
             let (_, limit) = pinned.owner.as_ref()?;
             limit.next_deadline(&pinned.account.state, now)

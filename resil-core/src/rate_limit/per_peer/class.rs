@@ -1,5 +1,6 @@
 //! Kinds of peers, each with its own limit and its own overflow bucket.
 
+use super::places::pick;
 use super::slot::Account;
 use super::{PeerCharge, Pinned, Place, RateLimiter, Slot, WhenFull};
 use crate::outcome::Rejected;
@@ -12,14 +13,14 @@ use core::hash::{BuildHasher, Hash};
 #[derive(Clone, Debug)]
 pub struct Class<L: Limit> {
     pub(super) limit: L,
-    pub(super) overflow: Account<L::State>,
+    pub(super) overflow: Account<L>,
 }
 
 impl<L: Limit> Class<L> {
     /// A class in which everyone has `limit`.
     #[must_use]
     pub const fn new(limit: L) -> Self {
-        Self { limit, overflow: Account { state: L::FRESH, generation: 0 } }
+        Self { limit, overflow: Account::FRESH }
     }
 }
 
@@ -47,8 +48,8 @@ impl<K, L: Limit, S, P, H> RateLimiter<K, L, S, P, H> {
         classes: [Class<L>; N],
     ) -> RateLimiter<K, L, S, P, H, [Class<L>; N]> {
         const { assert!(N <= 255, "a class is a number of one byte") };
-        let Self { first, classes: _, slots, pinned, when_full, hasher, key } = self;
-        RateLimiter { first, classes, slots, pinned, when_full, hasher, key }
+        let Self { first, classes: _, shard, pinned, when_full, hasher } = self;
+        RateLimiter { first, classes, shard, pinned, when_full, hasher }
     }
 }
 
@@ -75,18 +76,20 @@ where
         now: Instant,
     ) -> Result<PeerCharge<L::Charge>, Rejected> {
         let class = self.known(class);
-        let place = match self.place_of(class, id) {
-            Some(place) => place,
-            None => match self.vacant(id, now) {
-                Some(index) => return self.move_in(index, class, id, cost, now),
-                None => {
-                    self.reanchor_sets(id, now);
-                    if self.refuses(cost) {
-                        return Err(self.table_full(class, cost, now));
-                    }
-                    Place::Overflow(class)
+        let mut pinned = self.pinned.as_ref().iter();
+        let place = match pinned.position(|pinned| pinned.belongs_to(id)) {
+            Some(index) => Place::Pinned(index),
+            None => {
+                let peer = self.peer(class, id);
+                let limits = |class| &pick(&self.first, self.classes.as_ref(), class).limit;
+                if let Some(answer) = self.shard.check(peer, cost, now, limits) {
+                    return answer;
                 }
-            },
+                if self.when_full.refuses(cost) {
+                    return Err(self.table_full(class, cost, now));
+                }
+                Place::Overflow(class)
+            }
         };
         match self.account_mut(place) {
             Some((limit, account)) => account.try_acquire(limit, place, cost, now),
@@ -102,30 +105,26 @@ where
         L: Reserve,
     {
         let class = self.known(class);
-        let mut place = self.place_of(class, id);
+        let peer = self.peer(class, id);
+        let mut place = self.place_of(peer);
         if place.is_none() && cost > 0 {
-            place = match self.vacant(id, now) {
-                Some(index) => self.give(index, class, id),
+            let limits = |class| &pick(&self.first, self.classes.as_ref(), class).limit;
+            place = match self.shard.vacant(peer.hash, now, limits) {
+                Some(index) => {
+                    self.shard.give(index, class, id.clone(), peer.hash, L::FRESH);
+                    Some(Place::Slot(index))
+                }
                 None => {
-                    self.reanchor_sets(id, now);
+                    self.shard.reanchor(peer.hash, now, limits);
                     let shares = self.when_full == WhenFull::Share;
                     shares.then_some(Place::Overflow(class))
                 }
             };
         }
         match place.and_then(|place| self.account_mut(place)) {
-            Some((limit, account)) => limit.charge(&mut account.state, cost, now),
+            Some((limit, account)) => limit.charge(account.state, cost, now),
             None => Charged { excess: cost },
         }
-    }
-
-    /// Gives a vacant slot to `id`.
-    fn give(&mut self, index: usize, class: u8, id: &K) -> Option<Place> {
-        let slot = self.slots.as_mut().get_mut(index)?;
-        slot.key = Some(id.clone());
-        slot.class = class;
-        slot.account.hand_over(L::FRESH);
-        Some(Place::Slot(index))
     }
 
     /// What [`check_in`](Self::check_in) would answer; takes nothing.
@@ -170,10 +169,10 @@ where
                 None => return false,
             },
         };
-        let slots = self.slots.as_mut().iter_mut();
+        let slots = self.shard.slots_mut().iter_mut();
         let slots = slots.filter(|slot| slot.class == class && slot.key.is_some());
-        for account in slots.map(|slot| &mut slot.account).chain([&mut found.overflow]) {
-            let state = limit.carry(&found.limit, &account.state, carry, now);
+        for account in slots.map(Slot::account).chain([found.overflow.parts()]) {
+            let state = limit.carry(&found.limit, account.state, carry, now);
             account.hand_over(state);
         }
         found.limit = limit;

@@ -1,5 +1,6 @@
 //! The table over a reboot, so that it forgives nobody.
 
+use super::places::pick;
 use super::{Class, Pinned, Place, RateLimiter, Slot};
 use crate::rate_limit::Limit;
 use crate::time::Instant;
@@ -57,10 +58,10 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn entries(&self, now: Instant) -> impl Iterator<Item = Entry<'_, K, L>> {
-        let slots = self.slots.as_ref().iter().filter_map(|slot| {
+        let slots = self.shard.slots().iter().filter_map(|slot| {
             let (id, class) = (Some(slot.key.as_ref()?), slot.class);
             let limit = &self.class(class).limit;
-            Some(Entry { id, class, limit, state: &slot.account.state })
+            Some(Entry { id, class, limit, state: &slot.state })
         });
         let pinned = self.pinned.as_ref().iter().filter_map(|pinned| {
             let (id, limit) = pinned.owner.as_ref()?;
@@ -86,22 +87,18 @@ where
         }
         let place = match &id {
             None => Some(Place::Overflow(class)),
-            Some(id) => self.place_of(class, id),
+            Some(id) => self.place_of(self.peer(class, id)),
         };
         if let Some((limit, account)) = place.and_then(|place| self.account_mut(place)) {
-            let is_free = limit.is_fresh(&account.state, now);
+            let is_free = limit.is_fresh(account.state, now);
             if is_free {
                 account.hand_over(state);
             }
             return is_free;
         }
-        let vacant = id.as_ref().and_then(|id| self.vacant(id, now));
-        let Some(slot) = vacant.and_then(|index| self.slots.as_mut().get_mut(index)) else {
-            return false;
-        };
-        slot.key = id;
-        slot.class = class;
-        slot.account.hand_over(state);
-        true
+        let Some(id) = id else { return false };
+        let hash = self.hasher.hash_one(&id);
+        let limits = |class| &pick(&self.first, self.classes.as_ref(), class).limit;
+        self.shard.adopt(class, id, hash, state, now, limits)
     }
 }

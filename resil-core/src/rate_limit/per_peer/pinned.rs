@@ -1,8 +1,10 @@
 //! Limits of one's own, in a small array beside the table.
 
+use super::places::pick;
 use super::slot::Account;
-use super::{Class, Limit, Place, RateLimitConfig, RateLimiter, Slot};
+use super::{Class, Limit, PeerCharge, Place, RateLimitConfig, RateLimiter, Slot};
 use crate::config::ConfigError;
+use crate::outcome::Rejected;
 use crate::time::Instant;
 use core::hash::{BuildHasher, Hash};
 
@@ -10,18 +12,81 @@ use core::hash::{BuildHasher, Hash};
 #[derive(Clone, Debug)]
 pub struct Pinned<K, L: Limit> {
     pub(super) owner: Option<(K, L)>,
-    pub(super) account: Account<L::State>,
+    pub(super) account: Account<L>,
 }
 
 impl<K, L: Limit> Pinned<K, L> {
     /// An entry that nobody has.
-    pub const EMPTY: Self =
-        Self { owner: None, account: Account { state: L::FRESH, generation: 0 } };
+    pub const EMPTY: Self = Self { owner: None, account: Account::FRESH };
+
+    /// Whether nobody has it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// The limit of whoever has it, and what he owes.
+    #[must_use]
+    pub fn limit_and_state(&self) -> Option<(&L, &L::State)> {
+        let (_, limit) = self.owner.as_ref()?;
+        Some((limit, &self.account.state))
+    }
+
+    /// Admits a request of its owner, or says when it will pass; `None` where there is no owner.
+    /// `place` goes into the charge.
+    pub fn check(
+        &mut self,
+        place: Place,
+        cost: u32,
+        now: Instant,
+    ) -> Option<Result<PeerCharge<L::Charge>, Rejected>> {
+        let (_, limit) = self.owner.as_ref()?;
+        Some(self.account.check(limit, place, cost, now))
+    }
+
+    /// Gives back what [`check`](Self::check) took; nothing after a reset.
+    pub fn refund(&mut self, charge: PeerCharge<L::Charge>, now: Instant) {
+        if let Some((_, limit)) = self.owner.as_ref() {
+            self.account.refund(limit, charge, now);
+        }
+    }
+
+    /// Gives it to `id`, with a limit and what the id owes under another one, if it does. Charges from
+    /// before are not refunded.
+    pub fn give(&mut self, id: K, limit: L, owed: Option<(&L, &L::State)>, now: Instant) {
+        let state = owed.map_or(L::FRESH, |(old, state)| limit.inherit(old, state, now));
+        self.owner = Some((id, limit));
+        self.account.hand_over(state);
+    }
+
+    /// Gives its owner another limit. What he has spent stays spent; charges from before are not
+    /// refunded.
+    pub fn set_limit(&mut self, limit: L, now: Instant) {
+        if let Some((_, own)) = self.owner.as_mut() {
+            let state = limit.inherit(own, &self.account.state, now);
+            *own = limit;
+            self.account.hand_over(state);
+        }
+    }
+
+    /// Takes it from its owner, and tells who he was and what he owes under `limit`.
+    pub fn take(&mut self, limit: &L, now: Instant) -> Option<(K, L::State)> {
+        let (id, old) = self.owner.take()?;
+        let state = limit.inherit(&old, &self.account.state, now);
+        self.account.reset();
+        Some((id, state))
+    }
+
+    /// Forgets what its owner owes, and keeps his limit. Charges from before are not refunded.
+    pub fn reset(&mut self) {
+        self.account.reset();
+    }
 }
 
 impl<K: Eq, L: Limit> Pinned<K, L> {
+    /// Whether `id` has it.
     #[inline]
-    pub(super) fn belongs_to(&self, id: &K) -> bool {
+    pub fn belongs_to(&self, id: &K) -> bool {
         self.owner.as_ref().is_some_and(|(key, _)| key == id)
     }
 }
@@ -67,22 +132,20 @@ where
         L: TryFrom<RateLimitConfig, Error = ConfigError>,
     {
         let limit = L::try_from(config)?;
-        let place = self.place_in_any(&id);
-        let state = match place.and_then(|place| self.account_mut(place)) {
-            Some((old, account)) => limit.inherit(old, &account.state, now),
-            None => L::FRESH,
-        };
         let mut entries = self.pinned.as_mut().iter_mut();
-        let entry = match place {
-            Some(Place::Pinned(index)) => entries.nth(index),
-            _ => entries.find(|pinned| pinned.owner.is_none()),
-        };
-        let entry = entry.ok_or(SetLimitError::TableFull)?;
-        entry.owner = Some((id, limit));
-        entry.account.hand_over(state);
-        if let Some(Place::Slot(index)) = place {
-            self.move_out(index);
+        if let Some(entry) = entries.find(|pinned| pinned.belongs_to(&id)) {
+            entry.set_limit(limit, now);
+            return Ok(());
         }
+        let mut entries = self.pinned.as_mut().iter_mut();
+        let entry = entries.find(|pinned| pinned.is_empty()).ok_or(SetLimitError::TableFull)?;
+        let hash = self.hasher.hash_one(&id);
+        let others = self.classes.as_ref().len().min(u8::MAX.into()) as u8;
+        let spent = self.shard.take(others, &id, hash);
+        let owed = spent
+            .as_ref()
+            .map(|(class, state)| (&pick(&self.first, self.classes.as_ref(), *class).limit, state));
+        entry.give(id, limit, owed, now);
         Ok(())
     }
 
@@ -94,28 +157,10 @@ where
     pub fn remove_limit(&mut self, id: &K, now: Instant) -> bool {
         let mut entries = self.pinned.as_mut().iter_mut();
         let Some(entry) = entries.find(|pinned| pinned.belongs_to(id)) else { return false };
-        let Some((id, old)) = entry.owner.take() else { return false };
-        let state = self.first.limit.inherit(&old, &entry.account.state, now);
-        entry.account.hand_over(L::FRESH);
-        let vacant = self.vacant(&id, now);
-        if let Some(slot) = vacant.and_then(|index| self.slots.as_mut().get_mut(index)) {
-            slot.key = Some(id);
-            slot.class = 0;
-            slot.account.hand_over(state);
-        }
+        let Some((id, state)) = entry.take(&self.first.limit, now) else { return false };
+        let hash = self.hasher.hash_one(&id);
+        let limits = |class| &pick(&self.first, self.classes.as_ref(), class).limit;
+        self.shard.adopt(0, id, hash, state, now, limits);
         true
-    }
-
-    /// Where the state of `id` lies, in the first class in which it has one.
-    fn place_in_any(&self, id: &K) -> Option<Place> {
-        let others = self.classes.as_ref().len().min(u8::MAX.into()) as u8;
-        (0..=others).find_map(|class| self.place_of(class, id))
-    }
-
-    fn move_out(&mut self, index: usize) {
-        if let Some(slot) = self.slots.as_mut().get_mut(index) {
-            slot.key = None;
-            slot.account.hand_over(L::FRESH);
-        }
     }
 }

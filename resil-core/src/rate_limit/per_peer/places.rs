@@ -1,12 +1,26 @@
 //! Where a peer's state lies in the table.
 
-use super::slot::Account;
-use super::{Class, PeerCharge, Pinned, Place, RateLimiter, SET, Slot, WhenFull};
+use super::slot::Parts;
+use super::{Class, Peer, Pinned, Place, RateLimiter, Slot, WhenFull};
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::rate_limit::Limit;
 use crate::time::Instant;
 use core::hash::{BuildHasher, Hash};
+
+impl WhenFull {
+    /// Whether somebody without a slot is refused; a cost of zero always passes.
+    #[must_use]
+    pub const fn refuses(self, cost: u32) -> bool {
+        matches!(self, Self::Refuse) && cost > 0
+    }
+
+    /// The refusal of somebody without a slot, unless what he asks for can never pass at all.
+    pub fn refusal<L: Limit>(limit: &L, cost: u32, now: Instant) -> Rejected {
+        let full = Rejected::new(ErrorCode::RateLimitTableFull, RetryAt::Unknown);
+        limit.peek(&L::FRESH, cost, now).err().unwrap_or(full)
+    }
+}
 
 impl<K, L, S, P, H, C> RateLimiter<K, L, S, P, H, C>
 where
@@ -17,31 +31,20 @@ where
     H: BuildHasher,
     C: AsRef<[Class<L>]> + AsMut<[Class<L>]>,
 {
-    /// Where the two sets of `id` start.
+    /// Where the state of a peer lies, if he has one.
     #[inline]
-    pub(super) fn sets(&self, id: &K) -> [usize; 2] {
-        let hash = self.hasher.hash_one(id);
-        let sets = (self.slots.as_ref().len() / SET) as u64;
-        let pick = |half: u64| ((half.wrapping_mul(sets) >> 32) as usize).wrapping_mul(SET);
-        [pick(hash & u64::from(u32::MAX)), pick(hash >> 32)]
-    }
-
-    #[inline]
-    pub(super) fn set(&self, start: usize) -> &[Slot<K, L>] {
-        self.slots.as_ref().get(start..start.saturating_add(SET)).unwrap_or_default()
-    }
-
-    /// Where the state of `id` in this class lies, if it has one.
-    #[inline]
-    pub(super) fn place_of(&self, class: u8, id: &K) -> Option<Place> {
+    pub(super) fn place_of(&self, peer: Peer<'_, K>) -> Option<Place> {
         let mut pinned = self.pinned.as_ref().iter();
-        if let Some(index) = pinned.position(|pinned| pinned.belongs_to(id)) {
+        if let Some(index) = pinned.position(|pinned| pinned.belongs_to(peer.id)) {
             return Some(Place::Pinned(index));
         }
-        self.sets(id).into_iter().find_map(|start| {
-            let index = self.set(start).iter().position(|slot| slot.belongs_to(class, id))?;
-            Some(Place::Slot(start.saturating_add(index)))
-        })
+        self.shard.find(peer).map(Place::Slot)
+    }
+
+    /// Who asks.
+    #[inline]
+    pub(super) fn peer<'a>(&self, class: u8, id: &'a K) -> Peer<'a, K> {
+        Peer { class, id, hash: self.hasher.hash_one(id) }
     }
 
     /// The class of this number; the first where there is none.
@@ -50,70 +53,24 @@ where
         pick(&self.first, self.classes.as_ref(), class)
     }
 
-    /// A slot that `id` may have: in the emptier of its sets, which keeps both from filling up.
-    pub(super) fn vacant(&self, id: &K, now: Instant) -> Option<usize> {
-        let [first, second] = self.sets(id).map(|start| {
-            let vacant = |slot: &&Slot<K, L>| slot.is_vacant(&self.class(slot.class).limit, now);
-            let index = self.set(start).iter().position(|slot| vacant(&slot));
-            let count = self.set(start).iter().filter(vacant).count();
-            (count, index.map(|index| start.saturating_add(index)))
-        });
-        if second.0 > first.0 { second.1 } else { first.1 }
-    }
-
-    /// Gives the slot to `id`, if its first request passes.
-    pub(super) fn move_in(
-        &mut self,
-        index: usize,
-        class: u8,
-        id: &K,
-        cost: u32,
-        now: Instant,
-    ) -> Result<PeerCharge<L::Charge>, Rejected> {
-        let Some(slot) = self.slots.as_mut().get_mut(index) else {
-            return Err(self.table_full(class, cost, now));
-        };
-        let limit = &pick(&self.first, self.classes.as_ref(), class).limit;
-        let generation = slot.account.generation.wrapping_add(1);
-        let mut account = Account { state: L::FRESH, generation };
-        let charge = account.try_acquire(limit, Place::Slot(index), cost, now)?;
-        if cost > 0 {
-            *slot = Slot { key: Some(id.clone()), class, account };
-        }
-        Ok(charge)
-    }
-
-    /// Peers that have gone away do not ask any more, so after a clock has stepped back nobody else
-    /// would see to it that their slots become fresh again within one refill.
-    #[cold]
-    pub(super) fn reanchor_sets(&mut self, id: &K, now: Instant) {
-        for start in self.sets(id) {
-            let set = self.slots.as_mut().get_mut(start..start.saturating_add(SET));
-            for slot in set.unwrap_or_default() {
-                let class = pick(&self.first, self.classes.as_ref(), slot.class);
-                class.limit.reanchor(&mut slot.account.state, now);
-            }
-        }
-    }
-
-    pub(super) fn account_mut(&mut self, place: Place) -> Option<(&L, &mut Account<L::State>)> {
+    pub(super) fn account_mut(&mut self, place: Place) -> Option<(&L, Parts<'_, L::State>)> {
         match place {
             Place::Slot(index) => {
-                let slot = self.slots.as_mut().get_mut(index)?;
+                let slot = self.shard.slots_mut().get_mut(index)?;
                 let class = pick(&self.first, self.classes.as_ref(), slot.class);
-                Some((&class.limit, &mut slot.account))
+                Some((&class.limit, slot.account()))
             }
             Place::Pinned(index) => {
                 let pinned = self.pinned.as_mut().get_mut(index)?;
                 let (_, limit) = pinned.owner.as_ref()?;
-                Some((limit, &mut pinned.account))
+                Some((limit, pinned.account.parts()))
             }
             Place::Overflow(class) => {
                 let class = match own_class(self.classes.as_mut(), class) {
                     Some(class) => class,
                     None => &mut self.first,
                 };
-                Some((&class.limit, &mut class.overflow))
+                Some((&class.limit, class.overflow.parts()))
             }
         }
     }
@@ -124,38 +81,24 @@ where
         class: u8,
         id: &K,
         now: Instant,
-        ask: impl FnOnce(&L, &L::State) -> A,
+        ask: impl Fn(&L, &L::State) -> A,
     ) -> Option<A> {
-        let newcomers = self.class(class);
-        match self.place_of(class, id) {
-            Some(Place::Slot(index)) => {
-                let slot = self.slots.as_ref().get(index)?;
-                Some(ask(&newcomers.limit, &slot.account.state))
-            }
-            Some(Place::Pinned(index)) => {
-                let pinned = self.pinned.as_ref().get(index)?;
-                let (_, limit) = pinned.owner.as_ref()?;
-                Some(ask(limit, &pinned.account.state))
-            }
-            Some(Place::Overflow(_)) | None if self.vacant(id, now).is_some() => {
-                Some(ask(&newcomers.limit, &L::FRESH))
-            }
-            Some(Place::Overflow(_)) | None => match self.when_full {
-                WhenFull::Share => Some(ask(&newcomers.limit, &newcomers.overflow.state)),
-                WhenFull::Refuse => None,
-            },
+        let mut own = self.pinned.as_ref().iter().filter(|pinned| pinned.belongs_to(id));
+        if let Some((limit, state)) = own.next().and_then(Pinned::limit_and_state) {
+            return Some(ask(limit, state));
         }
-    }
-
-    /// Whether an id without a slot is refused; a cost of zero always passes.
-    pub(super) fn refuses(&self, cost: u32) -> bool {
-        self.when_full == WhenFull::Refuse && cost > 0
+        let limits = |class| &self.class(class).limit;
+        let newcomers = self.class(class);
+        let answer = self.shard.look_up(self.peer(class, id), now, limits, &ask);
+        answer.or_else(|| match self.when_full {
+            WhenFull::Share => Some(ask(&newcomers.limit, &newcomers.overflow.state)),
+            WhenFull::Refuse => None,
+        })
     }
 
     /// The refusal of an id without a slot, unless what it asks for can never pass at all.
     pub(super) fn table_full(&self, class: u8, cost: u32, now: Instant) -> Rejected {
-        let full = Rejected::new(ErrorCode::RateLimitTableFull, RetryAt::Unknown);
-        self.class(class).limit.peek(&L::FRESH, cost, now).err().unwrap_or(full)
+        WhenFull::refusal(&self.class(class).limit, cost, now)
     }
 }
 
@@ -166,7 +109,11 @@ fn own_class<L: Limit>(classes: &mut [Class<L>], class: u8) -> Option<&mut Class
 
 /// The class of this number; the first where there is none.
 #[inline]
-fn pick<'a, L: Limit>(first: &'a Class<L>, classes: &'a [Class<L>], class: u8) -> &'a Class<L> {
+pub(super) fn pick<'a, L: Limit>(
+    first: &'a Class<L>,
+    classes: &'a [Class<L>],
+    class: u8,
+) -> &'a Class<L> {
     let index = usize::from(class).checked_sub(1);
     index.and_then(|index| classes.get(index)).unwrap_or(first)
 }

@@ -1,0 +1,116 @@
+//! The hash of a table that strangers choose the ids of.
+
+use core::fmt::{self, Debug};
+use core::hash::{BuildHasher, Hasher};
+
+use ahash::{AHasher, RandomState};
+
+/// A fast hash under a random seed of this process: the default of
+/// [`RateLimiter`](super::RateLimiter).
+///
+/// Peers choose their ids, and with a hash that anyone can compute they would choose ids that meet in a
+/// victim's two sets. The seed, 256 bits from the operating system, is what keeps them from it; nobody
+/// sees a hash value. It is aHash, which is keyed, and has no proof behind it as SipHash has. What a
+/// broken one would cost is a newcomer's slot: he would share the overflow bucket. Residents keep what
+/// they have under any hash.
+///
+/// Whoever wants SipHash gives a [`KeyedHash`](resil_core::rate_limit::KeyedHash) to
+/// [`hasher`](super::RateLimiterBuilder::hasher).
+#[derive(Clone)]
+pub struct RandomHash(RandomState);
+
+impl RandomHash {
+    /// A hash under another seed than all others.
+    #[must_use]
+    pub fn new() -> Self {
+        let [a, b, c, d] = rand::random();
+        Self(RandomState::with_seeds(a, b, c, d))
+    }
+}
+
+impl Default for RandomHash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Does not show the seed.
+impl Debug for RandomHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RandomHash")
+    }
+}
+
+impl BuildHasher for RandomHash {
+    type Hasher = RandomHasher;
+
+    #[inline]
+    fn build_hasher(&self) -> RandomHasher {
+        RandomHasher(self.0.build_hasher())
+    }
+}
+
+/// What [`RandomHash`] makes.
+#[derive(Clone)]
+pub struct RandomHasher(AHasher);
+
+impl Debug for RandomHasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RandomHasher")
+    }
+}
+
+impl Hasher for RandomHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, number: u8) {
+        self.0.write_u8(number);
+    }
+
+    #[inline]
+    fn write_u16(&mut self, number: u16) {
+        self.0.write_u16(number);
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.0.write_u32(number);
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0.write_u64(number);
+    }
+
+    #[inline]
+    fn write_u128(&mut self, number: u128) {
+        self.0.write_u128(number);
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.0.write_usize(number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_within_a_table_and_another_in_the_next() {
+        let (one, other) = (RandomHash::new(), RandomHash::new());
+        assert_eq!(one.hash_one([7_u8; 32]), one.clone().hash_one([7_u8; 32]));
+        assert_ne!(one.hash_one([7_u8; 32]), other.hash_one([7_u8; 32]));
+        assert_eq!(format!("{one:?}"), "RandomHash", "the seed stays secret");
+    }
+}

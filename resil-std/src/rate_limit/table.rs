@@ -1,0 +1,320 @@
+//! Core's table in shards, each behind a lock of its own.
+
+use core::hash::{BuildHasher, Hash};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use resil_core::outcome::Rejected;
+use resil_core::rate_limit::{
+    Account, Limit, Peer, PeerCharge, Pinned, Place, RateLimitConfig, SetLimitError, Shard, Slot,
+    WhenFull, shard_of,
+};
+use resil_core::{Clock, ConfigError, Instant};
+
+use super::pinned::PinnedEntries;
+
+/// Slots in a set, for which there is one word of tags.
+const SET: usize = 8;
+
+type Slots<K, L> = Shard<K, L, Box<[Slot<K, L>]>, Box<[u64]>>;
+
+/// Alone in its cache line, so that nobody waits for a lock that others take beside it.
+#[repr(align(64))]
+struct Line<V>(Mutex<V>);
+
+/// What one class has in common.
+struct Class<L: Limit> {
+    limit: L,
+    overflow: Line<Account<L>>,
+}
+
+/// A table that threads share.
+///
+/// Both sets of an id lie in one shard, so a decision takes one lock. It takes another one only after
+/// it has let go of that: of an id's own limit, or of the overflow bucket of its class. The clock is
+/// read under the lock of the state that is judged by it, which thus sees time in order.
+pub(super) struct Table<K, L: Limit, H> {
+    shards: Box<[Line<Slots<K, L>>]>,
+    /// Slot numbers from one shard to the next.
+    stride: usize,
+    first: Class<L>,
+    others: Box<[Class<L>]>,
+    pinned: PinnedEntries<K, L>,
+    when_full: WhenFull,
+    hasher: H,
+}
+
+/// A panic while a lock was held came from the clock or from the id's own traits. Core calls them
+/// between its steps, so what is locked is whole.
+#[inline]
+pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<L: Limit> Class<L> {
+    fn new(limit: L) -> Self {
+        Self { limit, overflow: Line(Mutex::new(Account::FRESH)) }
+    }
+}
+
+/// How a table of so many slots is cut.
+///
+/// The more shards, the less often two threads meet at one; the larger a shard, the less the numbers of
+/// peers in them differ from each other. A quarter of the root keeps both: 8 of 128 slots, which 600
+/// peers fill to 6 standard deviations below their size, or 250 of 4,000.
+fn shards_of(slots: usize) -> usize {
+    (slots.isqrt() / 4).max(1)
+}
+
+impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
+    pub(super) fn new(
+        limit: L,
+        classes: Vec<L>,
+        slots: usize,
+        pinned: usize,
+        when_full: WhenFull,
+        hasher: H,
+    ) -> Result<Self, ConfigError> {
+        // A remainder would be lost in whole sets: the shard that would be, tells.
+        let sets = slots / SET;
+        let count = if slots.is_multiple_of(SET) { shards_of(slots) } else { 1 };
+        let stride = sets.div_ceil(count).saturating_mul(SET);
+        let cut = |index: usize| index.saturating_mul(sets).checked_div(count).unwrap_or(0);
+        let shard = |index: usize| {
+            let sets = cut(index.saturating_add(1)).saturating_sub(cut(index));
+            let slots = if count == 1 { slots } else { sets.saturating_mul(SET) };
+            let slots = (0..slots).map(|_| Slot::EMPTY).collect();
+            let tags = vec![0; sets].into_boxed_slice();
+            let shard = Shard::new(slots, tags, index.saturating_mul(stride))?;
+            Ok(Line(Mutex::new(shard)))
+        };
+        if classes.len() > u8::MAX.into() {
+            let why = "classes must be at most 255 beside the first";
+            return Err(ConfigError::new("classes", why));
+        }
+        Ok(Self {
+            shards: (0..count).map(shard).collect::<Result<_, _>>()?,
+            stride,
+            first: Class::new(limit),
+            others: classes.into_iter().map(Class::new).collect(),
+            pinned: PinnedEntries::new(pinned),
+            when_full,
+            hasher,
+        })
+    }
+
+    #[inline]
+    pub(super) fn check(
+        &self,
+        class: u8,
+        id: &K,
+        cost: u32,
+        clock: &impl Clock,
+    ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
+        let peer = self.peer(class, id);
+        let shard = self.shard(peer.hash);
+        if self.pinned.names(peer.hash) {
+            drop(shard);
+            return self.check_pinned(peer, cost, clock);
+        }
+        self.check_slots(shard, peer, cost, clock)
+    }
+
+    /// [`check`](Self::check) for somebody who has no limit of his own as long as `shard` is held.
+    #[inline]
+    fn check_slots(
+        &self,
+        mut shard: MutexGuard<'_, Slots<K, L>>,
+        peer: Peer<'_, K>,
+        cost: u32,
+        clock: &impl Clock,
+    ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
+        let now = clock.now();
+        if let Some(answer) = shard.check(peer, cost, now, |class| self.limit(class)) {
+            return (answer, now);
+        }
+        drop(shard);
+        self.check_overflow(peer.class, cost, clock)
+    }
+
+    #[cold]
+    fn check_overflow(
+        &self,
+        class: u8,
+        cost: u32,
+        clock: &impl Clock,
+    ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
+        let Class { limit, overflow } = self.class(class);
+        if self.when_full.refuses(cost) {
+            let now = clock.now();
+            return (Err(WhenFull::refusal(limit, cost, now)), now);
+        }
+        let mut overflow = lock(&overflow.0);
+        let now = clock.now();
+        (overflow.check(limit, Place::Overflow(class), cost, now), now)
+    }
+
+    #[cold]
+    fn check_pinned(
+        &self,
+        peer: Peer<'_, K>,
+        cost: u32,
+        clock: &impl Clock,
+    ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
+        let check = || {
+            let (index, mut entry) = self.pinned.of(peer.id, peer.hash)?;
+            let now = clock.now();
+            Some((entry.check(Place::Pinned(index), cost, now)?, now))
+        };
+        check().unwrap_or_else(|| {
+            // Of another id, or taken away just now. Nobody gives or takes one from here on.
+            let _unchanging = self.pinned.changes();
+            check().unwrap_or_else(|| self.check_slots(self.shard(peer.hash), peer, cost, clock))
+        })
+    }
+
+    /// Asks the limit and the state that answer for `id`; `None` when it would be refused a slot.
+    pub(super) fn look_up<A>(
+        &self,
+        class: u8,
+        id: &K,
+        clock: &impl Clock,
+        ask: impl Fn(&L, &L::State, Instant) -> A,
+    ) -> (Option<A>, Instant) {
+        let peer = self.peer(class, id);
+        let mut shard = self.shard(peer.hash);
+        let mut _unchanging = None;
+        if self.pinned.names(peer.hash) {
+            drop(shard);
+            _unchanging = Some(self.pinned.changes());
+            if let Some((_, entry)) = self.pinned.of(id, peer.hash)
+                && let Some((limit, state)) = entry.limit_and_state()
+            {
+                let now = clock.now();
+                return (Some(ask(limit, state, now)), now);
+            }
+            shard = self.shard(peer.hash);
+        }
+        let now = clock.now();
+        let limits = |class| self.limit(class);
+        let answer = shard.look_up(peer, now, limits, |limit, state| ask(limit, state, now));
+        drop(shard);
+        if answer.is_some() || self.when_full == WhenFull::Refuse {
+            return (answer, now);
+        }
+        let Class { limit, overflow } = self.class(peer.class);
+        let overflow = lock(&overflow.0);
+        let now = clock.now();
+        (Some(ask(limit, overflow.state(), now)), now)
+    }
+
+    pub(super) fn refund(&self, charge: PeerCharge<L::Charge>, clock: &impl Clock) {
+        match charge.place() {
+            Place::Slot(index) => {
+                let shard = index.checked_div(self.stride).and_then(|index| self.shards.get(index));
+                let Some(shard) = shard else { return };
+                let mut shard = lock(&shard.0);
+                shard.refund(charge, clock.now(), |class| self.limit(class));
+            }
+            Place::Pinned(index) => {
+                let Some(mut entry) = self.pinned.entry(index) else { return };
+                entry.refund(charge, clock.now());
+            }
+            Place::Overflow(class) => {
+                let Class { limit, overflow } = self.class(class);
+                let mut overflow = lock(&overflow.0);
+                overflow.refund(limit, charge, clock.now());
+            }
+        }
+    }
+
+    pub(super) fn set_limit(
+        &self,
+        id: K,
+        limit: L,
+        clock: &impl Clock,
+    ) -> Result<(), SetLimitError> {
+        let hash = self.hasher.hash_one(&id);
+        let _change = self.pinned.changes();
+        if let Some((_, mut entry)) = self.pinned.of(&id, hash) {
+            entry.set_limit(limit, clock.now());
+            return Ok(());
+        }
+        let (index, mut entry) = self.pinned.free().ok_or(SetLimitError::TableFull)?;
+        let mut shard = self.shard(hash);
+        let now = clock.now();
+        let spent = shard.take(self.last_class(), &id, hash);
+        let owed = spent.as_ref().map(|(class, state)| (self.limit(*class), state));
+        entry.give(id, limit, owed, now);
+        self.pinned.publish(index, Some(hash));
+        Ok(())
+    }
+
+    pub(super) fn remove_limit(&self, id: &K, clock: &impl Clock) -> bool {
+        let hash = self.hasher.hash_one(id);
+        let _change = self.pinned.changes();
+        let Some((index, mut entry)) = self.pinned.of(id, hash) else { return false };
+        let mut shard = self.shard(hash);
+        let now = clock.now();
+        let Some((id, state)) = entry.take(&self.first.limit, now) else { return false };
+        self.pinned.publish(index, None);
+        shard.adopt(0, id, hash, state, now, |class| self.limit(class));
+        true
+    }
+
+    pub(super) fn get_limit(&self, id: &K) -> RateLimitConfig {
+        let own = self.pinned.of(id, self.hasher.hash_one(id));
+        let own = own.as_ref().and_then(|(_, entry)| entry.limit_and_state());
+        *own.map_or(&self.first.limit, |(limit, _)| limit).config()
+    }
+
+    pub(super) fn reset(&self, id: &K) -> bool {
+        let hash = self.hasher.hash_one(id);
+        let _unchanging = self.pinned.changes();
+        let own = self.pinned.of(id, hash).map(|(_, mut entry)| entry.reset());
+        self.shard(hash).reset(id, hash) || own.is_some()
+    }
+
+    pub(super) fn reset_all(&self) {
+        let _unchanging = self.pinned.changes();
+        self.shards.iter().for_each(|shard| lock(&shard.0).reset_all());
+        self.pinned.all().for_each(|mut entry| entry.reset());
+        let classes = core::iter::once(&self.first).chain(&self.others);
+        classes.for_each(|class| lock(&class.overflow.0).reset());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        let _unchanging = self.pinned.changes();
+        let slots = self.shards.iter().map(|shard| lock(&shard.0).len());
+        let pinned = self.pinned.all().filter(|entry| !Pinned::is_empty(entry)).count();
+        slots.fold(pinned, usize::saturating_add)
+    }
+
+    /// The limit of the class of this number; of the first where there is none.
+    #[inline]
+    pub(super) fn limit(&self, class: u8) -> &L {
+        &self.class(class).limit
+    }
+
+    #[inline]
+    fn class(&self, class: u8) -> &Class<L> {
+        let index = usize::from(class).checked_sub(1);
+        index.and_then(|index| self.others.get(index)).unwrap_or(&self.first)
+    }
+
+    fn last_class(&self) -> u8 {
+        u8::try_from(self.others.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Who asks. A class that there is not is the first.
+    #[inline]
+    fn peer<'a>(&self, class: u8, id: &'a K) -> Peer<'a, K> {
+        let class = if class <= self.last_class() { class } else { 0 };
+        Peer { class, id, hash: self.hasher.hash_one(id) }
+    }
+
+    #[inline]
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Slots<K, L>> {
+        let shard = self.shards.get(shard_of(hash, self.shards.len()));
+        lock(&shard.expect("a number below the number of shards").0)
+    }
+}
