@@ -139,6 +139,6 @@ pub use hedged::{HedgedPolicy, HedgedState};
 pub use layers::{Gates, Layers};
 pub use machine::Call;
 pub use peer::{PeerGate, PeerPolicy, PeerState};
-pub use pipeline::{Ended, Pipeline, Transitions};
+pub use pipeline::{Ended, Inherit, Pipeline, Transitions};
 pub use policy::CallPolicy;
 pub use step::{Finished, Step, Ticket, Verdict};

@@ -10,6 +10,8 @@
 //! | [`retry`] | [`retry_with_policy`], [`retry_sync`] | try again, with waits that grow |
 //! | [`rate_limit`] | [`RateLimiter`] | may this peer send now, and if not, when |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
+//! | [`call`] | [`Peer`], [`Peers`] | call a peer through every layer |
+//! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | wait so long and no longer |
 //! | [`health`] | [`HealthChecker`] | how is this node |
 //! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
 //! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
@@ -114,14 +116,19 @@
 
 pub use resil_core as core;
 
+pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod health;
+mod log;
 pub mod rate_limit;
 pub mod retry;
+pub mod timeout;
 
+pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::{MockClock, SystemClock};
 pub use health::HealthChecker;
 pub use rate_limit::RateLimiter;
 pub use retry::{retry_sync, retry_with_policy};
+pub use timeout::{timeout, timeout_at};

@@ -127,6 +127,16 @@ pub trait Pipeline {
     }
 }
 
+/// A pipeline whose policies can be put in force over a state that others have left.
+///
+/// [`PeerPolicy`](super::PeerPolicy) and [`HedgedPolicy`](super::HedgedPolicy) are.
+pub trait Inherit: Pipeline {
+    /// What `state`, decided about by `old` so far, is under these policies. Permits and charges that
+    /// are out are told back as ever.
+    #[must_use]
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
+}
+
 /// How an attempt ended.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
