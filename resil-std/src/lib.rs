@@ -12,6 +12,7 @@
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
 //! | [`call`] | [`Peer`], [`Peers`] | call a peer through every layer |
 //! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | wait so long and no longer |
+//! | [`bulkhead`] | [`Bulkhead`] | so many at once, and the others wait their turn |
 //! | [`health`] | [`HealthChecker`] | how is this node |
 //! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
 //! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
@@ -116,6 +117,7 @@
 
 pub use resil_core as core;
 
+pub mod bulkhead;
 pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
@@ -125,6 +127,7 @@ pub mod rate_limit;
 pub mod retry;
 pub mod timeout;
 
+pub use bulkhead::Bulkhead;
 pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::{MockClock, SystemClock};
