@@ -1,12 +1,13 @@
 //! Threads that wait, in the same queue as tasks.
 
 use super::{got, uplink, waiting};
+use core::panic::AssertUnwindSafe;
 use core::sync::atomic::{AtomicU16, Ordering};
 use resil_std::Bulkhead;
 use resil_std::core::ErrorCode;
 use resil_std::core::bulkhead::BulkheadConfig;
 use resil_std::core::call::Priority::Normal;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::thread;
 
 /// Until so many wait.
