@@ -16,7 +16,7 @@
 //!   there counts, even at the deadline.
 //! - Everything is given back exactly once: permits, probe slots, the price of a retry, whatever happens;
 //!   the call ends, its future is dropped at any point, or the operation panics.
-//! - A panic of the operation is a fatal failure of the attempt, and goes on.
+//! - A panic of the operation or of the classifier is a fatal failure of the attempt, and goes on.
 //! - The lock is held for one step: never across an `.await`, while an operation or a classifier runs, or
 //!   while something is logged. The clock is read once a step.
 //! - Nothing is allocated: both attempts lie in the future of the call.

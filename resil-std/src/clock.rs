@@ -13,11 +13,11 @@
 //!
 //! [`SystemClock`], unless a profile says that reading the time costs too much:
 //!
-//! | clock | feature | a reading costs | resolution | where |
+//! | clock | feature | a reading costs about | resolution | where |
 //! |---|---|---|---|---|
-//! | [`SystemClock`] | | some 20 ns | the system's: 1 ns on Linux | everywhere |
-//! | `QuantaClock` | `quanta` | some 10 ns | the processor's counter's | everywhere |
-//! | `CoarseClock` | `coarse` | some 5 ns | the kernel's tick: 1 ms to 10 ms | Linux |
+//! | [`SystemClock`] | | 25 ns | the system's: 1 ns on Linux | everywhere |
+//! | `QuantaClock` | `quanta` | 10 ns | the processor's counter's | everywhere |
+//! | `CoarseClock` | `coarse` | 8 ns | the kernel's tick: 1 ms to 10 ms | Linux |
 //!
 //! A composed [call](crate::call) reads its clock once a step: a call that succeeds at once does so
 //! twice.

@@ -2,6 +2,14 @@
 //!
 //! A machine says which event it was and never how loud: the level is the kind's severity.
 
+use tracing::level_filters::LevelFilter;
+
+/// Whether anybody listens at all. Where nobody does, this is all that the log costs.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    LevelFilter::current() != LevelFilter::OFF
+}
+
 /// Logs an [`EventKind`](resil_core::event::EventKind), with fields as `tracing` writes them.
 macro_rules! event {
     ($target:expr, $kind:expr, $($fields:tt)+) => {{

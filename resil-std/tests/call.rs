@@ -1,5 +1,7 @@
 //! The composed call under tokio's paused time, and on threads by a mock clock.
 
+#[path = "call/elsewhere.rs"]
+mod elsewhere;
 mod paused_time;
 
 use core::cell::{Cell, RefCell};
@@ -572,4 +574,30 @@ fn peers_get_another_policy_all_of_them() {
     for index in 0..peers.len() {
         assert_eq!(peers.get(index).unwrap().policy().limit().config().burst_size(), 5);
     }
+}
+
+#[test]
+fn a_classifier_that_panics_settles_the_permit_pitfall_20() {
+    #[derive(Clone, Copy)]
+    struct Broken;
+    impl Classify<&'static str> for Broken {
+        fn classify(&self, _: &&'static str) -> Classification {
+            panic!("a fault in the classifier")
+        }
+    }
+    let once = CallPolicy::new(RetryPolicy::DEFAULT.classify(Broken));
+    let (breaker, limit) = (*policy(1, 3, 0).breaker(), policy(1, 3, 0).limit().clone());
+    let peer = Peer::with("peer", PeerPolicy::new(once, breaker, limit), MockClock::default());
+    let call = || peer.call_blocking(|| Err::<(), _>("no answer")).is_ok();
+    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+    let refused = peer.call_blocking(|| Ok::<_, &str>(())).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
+}
+
+#[test]
+fn a_poisoned_lock_is_still_a_lock_pitfall_112() {
+    let (peer, _) = on_a_thread(policy(1, 3, 0));
+    let look = || peer.handle().apply(|_, _, _| panic!("whoever looks at the state"));
+    assert!(catch_unwind(AssertUnwindSafe(look)).is_err());
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
 }

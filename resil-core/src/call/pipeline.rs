@@ -152,6 +152,7 @@ pub struct Ended {
 pub type Transitions = [Option<Transition>; 3];
 
 /// Decides, and says what became of the breaker.
+#[inline]
 fn observe<L, R, E>(
     pipeline: &L,
     state: &mut L::State,
@@ -163,11 +164,11 @@ where
     L: Pipeline + ?Sized,
     E: FnMut() -> u32,
 {
-    let due = [(); 2].map(|()| pipeline.poll_breaker(state, entropy, now));
+    let first = pipeline.poll_breaker(state, entropy, now);
+    let second = first.and_then(|_| pipeline.poll_breaker(state, entropy, now));
     let before = pipeline.breaker_state(state, now);
     let decided = decide(&mut pipeline.gates(state), entropy);
     let after = pipeline.breaker_state(state, now);
-    let [first, second] = due;
     (decided, [first, second, transition(before, after)])
 }
 

@@ -18,8 +18,8 @@ use crate::log;
 /// What the lock of one peer guards. The policy is in here, so that no step sees a new one with the
 /// state that an old one has left.
 pub(super) struct Kept<L: Pipeline> {
-    policy: Arc<L>,
-    state: L::State,
+    pub(super) policy: Arc<L>,
+    pub(super) state: L::State,
 }
 
 /// A peer of which nothing is known.
@@ -168,10 +168,9 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// breaker, to reset it, to save or restore a snapshot.
     ///
     /// It is to be short, and must not use this peer: it would wait for itself.
+    #[inline]
     pub fn apply<R>(&self, apply: impl FnOnce(&L, &mut L::State, Instant) -> R) -> R {
-        let mut kept = self.kept();
-        // Read under the lock, so that the machines see time in order.
-        let now = self.clock.now();
+        let (mut kept, now) = self.at_present();
         let Kept { policy, state } = &mut *kept;
         apply(policy, state, now)
     }
@@ -187,8 +186,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     where
         L: Inherit,
     {
-        let mut kept = self.kept();
-        let now = self.clock.now();
+        let (mut kept, now) = self.at_present();
         kept.state = policy.inherit(&kept.policy, &kept.state, now);
         let old = core::mem::replace(&mut kept.policy, Arc::clone(policy));
         drop(kept);
@@ -197,8 +195,18 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         log::event!(TARGET, EventKind::ConfigurationChanged, peer, index);
     }
 
+    /// The state, locked, and the present instant. It is read under the lock, so that the machines see time
+    /// in order.
+    #[inline]
+    pub(super) fn at_present(&self) -> (MutexGuard<'a, Kept<L>>, Instant) {
+        let kept = self.kept();
+        let now = self.clock.now();
+        (kept, now)
+    }
+
     /// A panic while the lock was held cannot have left the state half-changed by core, which does not
     /// panic; whoever changes it in [`apply`](Self::apply) answers for that.
+    #[inline]
     fn kept(&self) -> MutexGuard<'a, Kept<L>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::attempts::{Attempts, Over, Place};
-use super::handle::Handle;
+use super::handle::{Handle, Kept};
 use crate::clock::Sleep;
 use crate::log;
 
@@ -106,18 +106,21 @@ struct Run<'a, L: Pipeline, T: Clock, V, E> {
 
 impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     /// A call and its first step, by one reading of the clock.
+    #[inline(always)] // or the call, of 176 bytes and more, is copied on its way out
     fn start(handle: Handle<'a, L, T>) -> (Self, Step) {
-        let (call, (step, transitions), max_attempts) = handle.apply(|pipeline, state, now| {
-            let mut call = pipeline.start(handle.request, handle.deadline, now);
-            let first = pipeline.step(&mut call, None, state, &mut entropy, now);
-            (call, first, pipeline.call().retry().max_attempts())
-        });
-        let run = Self { handle, call, max_attempts, value: None, last: None };
+        let (mut kept, now) = handle.at_present();
+        let Kept { policy, state } = &mut *kept;
+        let call = policy.start(handle.request, handle.deadline, now);
+        let max_attempts = policy.call().retry().max_attempts();
+        let mut run = Self { handle, call, max_attempts, value: None, last: None };
+        let (step, transitions) = policy.step(&mut run.call, None, state, &mut entropy, now);
+        drop(kept);
         run.log_transitions(transitions);
         (run, step)
     }
 
     /// One step under the lock.
+    #[inline]
     fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
         let call = &mut self.call;
         let step = |pipeline: &L, state: &mut L::State, now| {
@@ -127,43 +130,51 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// Calls the operation for an attempt; `Err` is its panic.
+    #[inline]
     fn begin<R>(
         &self,
         ticket: &Ticket,
         mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> R,
     ) -> std::thread::Result<R> {
-        let deadline = ticket.deadline();
-        let (peer, index, attempt, max_attempts) = self.progress(ticket);
-        let kind = EventKind::of_start(ticket);
-        log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?deadline);
+        if log::is_on() {
+            self.log_start(ticket);
+        }
         // It is not called again once it has panicked, and the panic goes on.
         catch_unwind(AssertUnwindSafe(|| operation(ticket, &self.call)))
     }
 
     /// An attempt has ended: keeps what it came to, and says what that means.
+    #[inline]
     fn ended(&mut self, (ticket, end): Over<Result<V, E>>) -> Ended
     where
         L::Classifier: Classify<E>,
         E: Debug,
     {
-        let result = match end {
+        let judged = match end {
             Ok(Ok(value)) => {
                 self.value = Some(value);
-                let (peer, index, attempt, max_attempts) = self.progress(&ticket);
-                let kind = EventKind::of_success(&ticket);
-                log::event!(TARGET, kind, peer, index, attempt, max_attempts);
-                Ok(())
+                if log::is_on() {
+                    self.log_success(&ticket);
+                }
+                Ok(Ok(()))
             }
-            Ok(Err(error)) => Err(self.failed(&ticket, error)),
+            // The classifier is the user's too, and so is how the error is written.
+            Ok(Err(error)) => {
+                catch_unwind(AssertUnwindSafe(|| self.failed(&ticket, error))).map(Err)
+            }
+            Err(panic) => Err(panic),
+        };
+        match judged {
+            Ok(result) => Ended { ticket, result },
             Err(panic) => {
                 self.died(ticket);
                 resume_unwind(panic)
             }
-        };
-        Ended { ticket, result }
+        }
     }
 
     /// What the error of an attempt means.
+    #[cold]
     fn failed(&mut self, ticket: &Ticket, error: E) -> Classification
     where
         L::Classifier: Classify<E>,
@@ -178,6 +189,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// A panic is a fault in the program, not a hiccup of the network: a fatal failure.
+    #[cold]
     fn died(&mut self, ticket: Ticket) {
         let fatal = Classification::from(FailureClass::Fatal);
         self.log_failure(&ticket, &format_args!("a panic"), fatal);
@@ -189,6 +201,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// An attempt is no longer awaited: another one had the answer, or its time is over.
+    #[cold]
     fn stopped(&mut self, ticket: &Ticket, has_answer: bool, step: &Step) {
         let kind = match step {
             Step::Done(verdict) if has_answer => EventKind::of_loss(ticket, *verdict),
@@ -202,8 +215,11 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// The call is over.
-    fn end(mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
-        self.log_end(verdict);
+    #[inline]
+    fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
+        if log::is_on() {
+            self.log_end(verdict);
+        }
         self.call.result(verdict, self.value.take(), self.last.take())
     }
     /// Which attempt, for the log: whose, the number, and how many there may be.
@@ -211,13 +227,37 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         (self.handle.name, self.handle.index, ticket.number(), self.max_attempts)
     }
 
+    #[cold]
+    fn log_start(&self, ticket: &Ticket) {
+        let deadline = ticket.deadline();
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        let kind = EventKind::of_start(ticket);
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?deadline);
+    }
+
+    #[cold]
+    fn log_success(&self, ticket: &Ticket) {
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        let kind = EventKind::of_success(ticket);
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts);
+    }
+
+    #[cold]
     fn log_failure(&self, ticket: &Ticket, error: &dyn Debug, classification: Classification) {
         let (peer, index, attempt, max_attempts) = self.progress(ticket);
         let kind = EventKind::AttemptFailed;
         log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?error, ?classification);
     }
 
+    #[inline]
     fn log_transitions(&self, transitions: Transitions) {
+        if log::is_on() {
+            self.log_each(transitions);
+        }
+    }
+
+    #[cold]
+    fn log_each(&self, transitions: Transitions) {
         for transition in transitions.into_iter().flatten() {
             let Handle { name: peer, index, .. } = self.handle;
             let (from, to) = (transition.from.name(), transition.to.name());
@@ -235,6 +275,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         }
     }
 
+    #[cold]
     fn log_end(&self, verdict: Verdict) {
         let Handle { name: peer, index, .. } = self.handle;
         let attempts = self.call.attempts();
