@@ -1,11 +1,13 @@
-//! No decision touches the heap, nor does making, printing or dropping what it answers, nor the driver on
-//! embassy.
+//! No decision touches the heap, nor does making, printing or dropping what it answers, nor the drivers on
+//! embassy, tokio and threads.
 //!
 //! The allocator of this binary counts what a thread allocates while it is being watched. The crate
 //! cannot name `alloc`, so this guards against a dependency that does.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+#[path = "no_alloc/shared.rs"]
+mod shared;
 #[path = "no_alloc/statics.rs"]
 mod statics;
 

@@ -17,7 +17,8 @@
 //! - To limit how *often* calls are made: that is [`rate_limit`](crate::rate_limit). A bulkhead of 10
 //!   lets a million short calls a second through.
 //! - Where nobody knows the right number, or it changes: [`adaptive`](crate::adaptive) finds it out.
-//! - To make calls wait their turn: core never queues. Waiting in order belongs to the adapters.
+//! - To make calls wait their turn: the state alone refuses. [`queue`] says who is next where an adapter
+//!   has them wait.
 //!
 //! # Laws
 //!
@@ -82,8 +83,10 @@ mod config;
 mod decide;
 mod gate;
 mod machine;
+pub mod queue;
 mod state;
 
 pub use config::{BulkheadConfig, BulkheadConfigBuilder};
 pub use machine::Bulkhead;
+pub use queue::{Entered, FixedPlaces, Places, Queue, Waiter};
 pub use state::{BulkheadState, Permit, Recorded};

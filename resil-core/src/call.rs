@@ -13,7 +13,7 @@
 //! way, and one logic serves a plain struct, a cell in a critical section and a mutex.
 //!
 //! Whoever writes a driver keeps the state where calls share it and takes the steps of a [`Pipeline`]: what
-//! it is to log comes with them. `resil-embassy` has one.
+//! it is to log comes with them. `resil-std` and `resil-embassy` have one each.
 //!
 //! # When not to use it
 //!
@@ -139,6 +139,6 @@ pub use hedged::{HedgedPolicy, HedgedState};
 pub use layers::{Gates, Layers};
 pub use machine::Call;
 pub use peer::{PeerGate, PeerPolicy, PeerState};
-pub use pipeline::{Ended, Pipeline, Transitions};
+pub use pipeline::{Ended, Inherit, Pipeline, Transitions};
 pub use policy::CallPolicy;
 pub use step::{Finished, Step, Ticket, Verdict};

@@ -43,7 +43,7 @@ use core::future::{Future, poll_fn};
 
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::RawMutex;
-use resil_core::bulkhead::{BulkheadConfig, Permit, Recorded};
+use resil_core::bulkhead::{BulkheadConfig, Entered, FixedPlaces, Permit, Queue, Recorded};
 use resil_core::call::Priority;
 use resil_core::event::EventKind;
 use resil_core::outcome::{Outcome, Rejected};
@@ -51,7 +51,7 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use crate::clock::EmbassyClock;
 use crate::log;
-use queue::{Entered, Place, Shared};
+use queue::Place;
 
 pub use guard::Guard;
 
@@ -85,14 +85,15 @@ pub use guard::Guard;
 pub struct Bulkhead<M, P = &'static BulkheadConfig, const WAITERS: usize = 8> {
     name: &'static str,
     policy: P,
-    shared: Mutex<M, RefCell<Shared<WAITERS>>>,
+    queue: Mutex<M, RefCell<Queue<FixedPlaces<WAITERS>>>>,
 }
 
 impl<M: RawMutex, P, const WAITERS: usize> Bulkhead<M, P, WAITERS> {
     /// A bulkhead of which nothing is held; `name` stands for it in the log.
     #[must_use]
     pub const fn new(name: &'static str, policy: P) -> Self {
-        Self { name, policy, shared: Mutex::new(RefCell::new(Shared::new())) }
+        let queue = Queue::new(FixedPlaces::new());
+        Self { name, policy, queue: Mutex::new(RefCell::new(queue)) }
     }
 
     /// The name it was given.
@@ -140,7 +141,7 @@ impl<M: RawMutex, P: Borrow<BulkheadConfig>, const WAITERS: usize> Bulkhead<M, P
         weight: u16,
         priority: Priority,
     ) -> Result<Guard<'_, M, P, WAITERS>, Rejected> {
-        match self.apply(|shared, policy, now| shared.enter(policy, weight, priority, now)) {
+        match self.apply(|queue, policy, now| queue.enter(policy, weight, priority, now)) {
             Entered::Passed(permit) => Ok(Guard::new(self, permit)),
             Entered::Waits(ticket) => {
                 let mut place = Place::new(self, ticket);
@@ -161,7 +162,7 @@ impl<M: RawMutex, P: Borrow<BulkheadConfig>, const WAITERS: usize> Bulkhead<M, P
         weight: u16,
         priority: Priority,
     ) -> Result<Guard<'_, M, P, WAITERS>, Rejected> {
-        match self.apply(|shared, policy, now| shared.pass(policy, weight, priority, now)) {
+        match self.apply(|queue, policy, now| queue.pass(policy, weight, priority, now)) {
             Ok(permit) => Ok(Guard::new(self, permit)),
             Err(rejected) => Err(self.refused(rejected)),
         }
@@ -170,37 +171,37 @@ impl<M: RawMutex, P: Borrow<BulkheadConfig>, const WAITERS: usize> Bulkhead<M, P
     /// The largest weight that [`try_acquire`](Self::try_acquire) would let pass now.
     #[must_use]
     pub fn available(&self, priority: Priority) -> u16 {
-        self.apply(|shared, policy, _| shared.available(policy, priority))
+        self.apply(|queue, policy, _| queue.available(policy, priority))
     }
 
     /// Permits that are out.
     #[must_use]
     pub fn held(&self) -> u16 {
-        self.apply(|shared, _, _| shared.held())
+        self.apply(|queue, _, _| queue.held())
     }
 
     /// How many calls wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.apply(|shared, _, _| shared.waiting())
+        self.apply(|queue, _, _| queue.waiting())
     }
 
     /// Forgets what is held and lets in who waits. Guards that are out give nothing back any more.
     pub fn reset(&self) {
-        self.apply(|shared, policy, _| shared.reset(policy));
+        self.apply(|queue, policy, _| queue.reset(policy));
         self.let_in();
     }
 
     fn record(&self, permit: Permit) -> Recorded {
-        let recorded = self
-            .apply(|shared, policy, now| shared.record(policy, permit, Outcome::Abandoned, now));
+        let recorded =
+            self.apply(|queue, policy, now| queue.record(policy, permit, Outcome::Abandoned, now));
         self.let_in();
         recorded
     }
 
     /// Wakes those for whom there is room, one after another, with the mutex free.
     fn let_in(&self) {
-        while let Some(waker) = self.apply(|shared, policy, now| shared.let_in_next(policy, now)) {
+        while let Some(waker) = self.apply(|queue, policy, now| queue.let_in_next(policy, now)) {
             waker.wake();
         }
     }
@@ -208,10 +209,10 @@ impl<M: RawMutex, P: Borrow<BulkheadConfig>, const WAITERS: usize> Bulkhead<M, P
     /// One decision under the mutex, at the present instant. Nothing of the user's runs in it.
     fn apply<R>(
         &self,
-        decide: impl FnOnce(&mut Shared<WAITERS>, &BulkheadConfig, Instant) -> R,
+        decide: impl FnOnce(&mut Queue<FixedPlaces<WAITERS>>, &BulkheadConfig, Instant) -> R,
     ) -> R {
         let policy = self.policy.borrow();
-        self.shared.lock(|shared| decide(&mut shared.borrow_mut(), policy, EmbassyClock.now()))
+        self.queue.lock(|queue| decide(&mut queue.borrow_mut(), policy, EmbassyClock.now()))
     }
 
     fn refused(&self, rejected: Rejected) -> Rejected {

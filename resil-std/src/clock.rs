@@ -9,10 +9,29 @@
 //!   it, sleeps included, so nothing needs to be passed in.
 //! - Threads and plain calls: a [`MockClock`]. Time stands still until the test moves it.
 //!
+//! # Which one in production
+//!
+//! [`SystemClock`], unless a profile says that reading the time costs too much:
+//!
+//! | clock | feature | a reading costs about | resolution | where |
+//! |---|---|---|---|---|
+//! | [`SystemClock`] | | 25 ns | the system's: 1 ns on Linux | everywhere |
+//! | `QuantaClock` | `quanta` | 10 ns | the processor's counter's | everywhere |
+//! | `CoarseClock` | `coarse` | 8 ns | the kernel's tick: 1 ms to 10 ms | Linux |
+//!
+//! A composed [call](crate::call) reads its clock once a step: a call that succeeds at once does so
+//! twice.
+//!
 //! # Suspend
 //!
 //! The system clock stands still while the machine sleeps on Linux and macOS and runs on Windows, as
-//! `std::time::Instant` does. The machines are right under both.
+//! `std::time::Instant` does. The machines are right under both: a breaker that was open may stay so for
+//! as long again as the machine slept, and a quota is not refilled by sleep.
+
+#[cfg(all(feature = "coarse", target_os = "linux"))]
+mod coarse;
+#[cfg(feature = "quanta")]
+mod quanta;
 
 use core::future::Future;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +39,11 @@ use core::time::Duration;
 use std::sync::{Arc, LazyLock};
 
 use resil_core::{Clock, Instant};
+
+#[cfg(all(feature = "coarse", target_os = "linux"))]
+pub use coarse::CoarseClock;
+#[cfg(feature = "quanta")]
+pub use quanta::QuantaClock;
 
 /// A clock that one can also sleep by.
 pub trait Sleep: Clock {
@@ -91,17 +115,40 @@ fn instant(first: std::time::Instant, reading: std::time::Instant) -> Instant {
 
 impl Sleep for SystemClock {
     async fn sleep_until(&self, deadline: Instant) {
-        loop {
-            let now = self.now();
-            if deadline.is_reached(now) {
-                return;
-            }
-            tokio::time::sleep(deadline.saturating_since(now).min(LONGEST_SLEEP)).await;
-        }
+        sleep(self, deadline).await;
     }
 
     fn block_until(&self, deadline: Instant) {
         std::thread::sleep(deadline.saturating_since(self.now()));
+    }
+}
+
+/// Sleeps by tokio's timers, until `clock` itself has reached `deadline`.
+async fn sleep(clock: &impl Clock, deadline: Instant) {
+    loop {
+        let now = clock.now();
+        if deadline.is_reached(now) {
+            return;
+        }
+        tokio::time::sleep(deadline.saturating_since(now).min(LONGEST_SLEEP)).await;
+    }
+}
+
+/// The system's clock on our scale, also where tokio's time is paused: the other clocks begin there.
+#[cfg(any(feature = "quanta", all(feature = "coarse", target_os = "linux")))]
+fn system() -> Instant {
+    instant(*FIRST, std::time::Instant::now())
+}
+
+/// Blocks the thread until `clock`, which is not the one that the system sleeps by, has reached `deadline`.
+#[cfg(any(feature = "quanta", all(feature = "coarse", target_os = "linux")))]
+fn block(clock: &impl Clock, deadline: Instant) {
+    loop {
+        let now = clock.now();
+        if deadline.is_reached(now) {
+            return;
+        }
+        std::thread::sleep(deadline.saturating_since(now));
     }
 }
 
@@ -224,6 +271,45 @@ mod tests {
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), Instant::MAX);
+    }
+
+    /// It never goes back, is never more than `ahead` of the system's clock, and not far behind. However
+    /// long this thread is kept from running, a reading is between the two that it is held against.
+    #[cfg(any(feature = "quanta", all(feature = "coarse", target_os = "linux")))]
+    fn follows_the_system(clock: &impl Sleep, ahead: Duration) {
+        clock.now(); // the first reading sets it up
+        for _ in 0..1_000 {
+            let (first, before) = (clock.now(), system());
+            let (reading, after) = (clock.now(), system());
+            assert!(first <= reading);
+            assert!(reading <= after.saturating_add(ahead), "{reading:?} before {after:?}");
+            assert!(before.saturating_since(reading).as_secs() < 1, "{reading:?} after {before:?}");
+        }
+        clock.block_until(Instant::EPOCH); // long gone: no wait
+        let deadline = clock.now().saturating_add(Duration::from_nanos(1));
+        clock.block_until(deadline);
+        assert!(deadline.is_reached(clock.now()));
+    }
+
+    #[cfg(feature = "quanta")]
+    #[tokio::test]
+    async fn the_counter_follows_the_clock_that_it_begins_at() {
+        follows_the_system(&QuantaClock, Duration::from_millis(100));
+        let deadline = QuantaClock.now().saturating_add(Duration::from_nanos(1));
+        QuantaClock.sleep_until(deadline).await;
+        assert!(deadline.is_reached(QuantaClock.now()));
+    }
+
+    #[cfg(all(feature = "coarse", target_os = "linux"))]
+    #[tokio::test]
+    async fn the_coarse_clock_follows_the_system_s_and_is_never_ahead() {
+        let resolution = CoarseClock::resolution();
+        assert!(resolution >= Duration::from_micros(1) && resolution <= Duration::from_millis(10));
+        // What passes between the two readings of the anchor.
+        follows_the_system(&CoarseClock, Duration::from_millis(100));
+        let deadline = CoarseClock.now().saturating_add(Duration::from_nanos(1));
+        CoarseClock.sleep_until(deadline).await;
+        assert!(deadline.is_reached(CoarseClock.now()));
     }
 
     #[test]

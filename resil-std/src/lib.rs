@@ -1,4 +1,5 @@
-//! Resilience for tokio and for threads: retry, rate limits, circuit breakers, health.
+//! Resilience for tokio and for threads: calls through every layer, retry, rate limits, circuit breakers,
+//! bulkheads, health.
 //!
 //! [`resil_core`] decides; this crate does. It reads the clock, locks, asks core, runs the operation,
 //! sleeps until the instant that core named, and logs. There is no threshold and no arithmetic on
@@ -11,9 +12,14 @@
 //! | [`rate_limit`] | [`RateLimiter`] | may this peer send now, and if not, when |
 //! | | [`Limiter`](rate_limit::Limiter) | the same for one limit that all share; wait in line for it |
 //! | [`circuit_breaker`] | [`CircuitBreaker`] | do not call a peer that is known to be down |
+//! | [`call`] | [`Peer`], [`Peers`] | call a peer through every layer |
+//! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | wait so long and no longer |
+//! | [`bulkhead`] | [`Bulkhead`] | so many at once, and the others wait their turn |
 //! | [`health`] | [`HealthChecker`] | how is this node |
-//! | [`clock`] | [`SystemClock`], [`MockClock`] | the time, and one that a test moves |
+//! | [`clock`] | [`SystemClock`], [`MockClock`] and others | the time, and one that a test moves |
 //! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
+//!
+//! Where all of them are wanted for one peer, take [`call`] and nothing else.
 //!
 //! # A node's three guards
 //!
@@ -89,16 +95,27 @@
 //! | `resil::circuit_breaker` | `transition` | warn to open, else info | 302 – 306, 308 | `breaker`, `from`, `to` |
 //! | | `transition detected, not made` | warn | 303 | the same |
 //! | | `refused` | debug | 301 | `breaker`, `code` |
+//! | `resil::call` | the kind's own | the kind's own | | `peer`, `index` of one of several, and: |
+//! | | an attempt began, succeeded, failed, is stopped, is late | | 101 – 104, 401 – 403, 602 | `attempt` (from 1), `max_attempts`; `deadline`, or `error` and `classification` |
+//! | | a wait for the next attempt | | 111, 113 | `until`, `code` of the refusal |
+//! | | the end of a call | | 601, 902 – 905 | `attempts`, `verdict` |
+//! | | a transition of the breaker | | 302 – 306, 308 | `from`, `to` |
+//! | | another policy | | 911 | |
+//! | `resil::bulkhead` | the kind's own | warn, info | 501, 911 | `bulkhead`, `code` |
 //! | `resil::rate_limit` | `refused` | debug | 201 | `id` of a peer, `tokens`, `code`, `retry_after` |
 //! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
+//!
+//! "The kind's own" are [`message`](resil_core::event::EventKind::message) and
+//! [`severity`](resil_core::event::EventKind::severity) of core.
 //!
 //! Events are logged after the lock is free, so those of two threads may change places; the `from`
 //! and `to` of one breaker still form a chain.
 //!
 //! # Features
 //!
-//! `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
-//! a health endpoint.
+//! - `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
+//!   a health endpoint.
+//! - `quanta` and `coarse`: [clocks](clock) that cost less to read.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -115,15 +132,22 @@
 
 pub use resil_core as core;
 
+pub mod bulkhead;
+pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod health;
+mod log;
 pub mod rate_limit;
 pub mod retry;
 mod sync;
+pub mod timeout;
 
+pub use bulkhead::Bulkhead;
+pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;
 pub use clock::{MockClock, SystemClock};
 pub use health::HealthChecker;
 pub use rate_limit::RateLimiter;
 pub use retry::{retry_sync, retry_with_policy};
+pub use timeout::{timeout, timeout_at};

@@ -119,7 +119,7 @@ fn bulkhead() {
         !changes && !script.steps_back()
     };
     let mock = Player { can: constant, ..Player::mock(mock::bulkhead) };
-    conform::<BulkheadPolicy>("bulkhead", &[mock]);
+    conform::<BulkheadPolicy>("bulkhead", &[Player::paused(paused::bulkhead), mock]);
 }
 
 #[test]

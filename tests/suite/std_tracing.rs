@@ -1,18 +1,24 @@
 //! What resil-std logs: the fields are part of its contract.
 
 use core::fmt::{Debug, Write};
+use core::future::{Future, ready};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
 use resil_std::circuit_breaker::CircuitBreaker;
 use resil_std::clock::MockClock;
 use resil_std::core::backoff::Jitter;
+use resil_std::core::bulkhead::BulkheadConfig;
+use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
 use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+use resil_std::core::hedge::HedgePolicy;
 use resil_std::core::outcome::{EveryError, FailureClass};
 use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
+use resil_std::core::retry::budget::TokenBudget;
 use resil_std::rate_limit::RateLimiter;
 use resil_std::retry::Retry;
+use resil_std::{Bulkhead, Peer, Peers};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -215,4 +221,127 @@ fn a_subscriber_may_use_what_it_is_told_about_pitfall_108() {
     });
     // The opening and the refusal; `tracing` drops what a subscriber causes itself, as the reset.
     assert_eq!(log.lines.lock().unwrap().len(), 2);
+}
+
+/// A peer whose breaker opens at the second failure, hedged after a second.
+fn hedged() -> Peer<HedgedPolicy> {
+    let retry = RetryPolicy::builder().jitter(Jitter::None).deadline(Duration::from_secs(4));
+    let call = CallPolicy::new(retry.build().unwrap());
+    let call = call.with_attempt_timeout(Duration::from_secs(2)).unwrap();
+    let breaker = CircuitBreakerConfig::builder().failure_threshold(2);
+    let breaker = breaker.timeout(Duration::from_secs(10)).build().unwrap();
+    let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+    let hedge = HedgePolicy::builder().fixed_delay(Duration::from_secs(1)).build().unwrap();
+    let peer = PeerPolicy::new(call, breaker, limit);
+    Peer::new("peer-7", HedgedPolicy::new(peer, TokenBudget::DEFAULT, hedge))
+}
+
+/// What `story` logs under paused time, without what depends on the hour.
+fn lines_of(story: impl Future<Output = ()>) -> Vec<String> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let lines = Log::of(|| runtime.block_on(story));
+    let until = |line: String| match line.find(" deadline=").or(line.find(" until=")) {
+        Some(at) => line[..at].to_owned(),
+        None => line,
+    };
+    lines.into_iter().map(until).collect()
+}
+
+/// The numbers of the events among `lines`, which embassy logs for the same.
+fn numbers(lines: &[String]) -> Vec<u16> {
+    let number = |line: &String| {
+        let rest = line.split_once("event=").unwrap().1;
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    lines.iter().map(number).collect()
+}
+
+#[test]
+fn a_call_tells_of_attempts_waits_transitions_and_its_end() {
+    let peer = hedged();
+    let mut tries = 0;
+    let mut second = || {
+        tries += 1;
+        ready(if tries == 2 { Ok(()) } else { Err("no answer") })
+    };
+    // A failure fires the hedge early.
+    let lines = lines_of(async { peer.call(&mut second).await.unwrap() });
+    let expected = [
+        r#"DEBUG resil::call an attempt began event=101 peer="peer-7" attempt=1 max_attempts=3"#,
+        r#"WARN resil::call an attempt failed event=103 peer="peer-7" attempt=1 max_attempts=3 error="no answer" classification=Failure(Transient, None)"#,
+        r#"WARN resil::call a second attempt was made beside a slow one event=401 peer="peer-7" attempt=2 max_attempts=3"#,
+        r#"INFO resil::call the second attempt was the first to answer event=402 peer="peer-7" attempt=2 max_attempts=3"#,
+        r#"DEBUG resil::call a call succeeded event=902 peer="peer-7" attempts=2 verdict=Success"#,
+    ];
+    assert_eq!(lines, expected);
+
+    let fails = || ready(Err::<(), _>("no answer"));
+    let lines = lines_of(async { drop(peer.call(fails).await) });
+    assert_eq!(numbers(&lines), [101, 103, 401, 103, 303, 111, 904], "open, and so refused");
+    assert_eq!(
+        lines[4],
+        r#"ERROR resil::call a breaker refuses calls from now on event=303 peer="peer-7" from="CLOSED" to="OPEN""#
+    );
+    let lines = lines_of(async {
+        let peer = hedged();
+        for _ in 0..2 {
+            drop(peer.call(fails).await);
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        peer.call(|| ready(Ok::<_, &str>(()))).await.unwrap();
+    });
+    assert_eq!(numbers(&lines)[8..], [304, 101, 102, 302, 902]);
+}
+
+#[test]
+fn a_call_tells_of_hedges_timeouts_and_of_whoever_went_away() {
+    let slow = |millis| async move {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        Ok::<_, &str>(())
+    };
+    let lines = lines_of(async { hedged().call(|| slow(1_500)).await.unwrap() });
+    assert_eq!(numbers(&lines), [101, 401, 102, 403, 902], "a hedge that lost");
+
+    let lines = lines_of(async { drop(hedged().call(|| slow(60_000)).await) });
+    // Both attempts time out, which opens the breaker, and the deadline leaves no time for a third.
+    assert_eq!(numbers(&lines), [101, 401, 602, 602, 303, 903]);
+
+    let lines = lines_of(async {
+        let call = tokio::time::timeout(Duration::from_millis(1), async {
+            hedged().call(|| slow(60_000)).await
+        });
+        assert!(call.await.is_err());
+    });
+    assert_eq!(numbers(&lines), [101, 905]);
+}
+
+#[test]
+fn peers_and_their_policy_have_an_index_and_a_number() {
+    let policy = || {
+        let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+        PeerPolicy::new(CallPolicy::default(), CircuitBreakerConfig::DEFAULT, limit)
+    };
+    let lines = lines_of(async {
+        let mesh = Peers::new("mesh", policy(), 2);
+        mesh.get(1).unwrap().call(async || Ok::<_, &str>(())).await.unwrap();
+        mesh.reconfigure(policy());
+    });
+    assert_eq!(numbers(&lines), [101, 102, 902, 911, 911]);
+    assert!(lines[0].contains(r#"peer="mesh" index=1"#), "{}", lines[0]);
+}
+
+#[test]
+fn a_bulkhead_tells_its_refusals_and_its_policy() {
+    let lines = lines_of(async {
+        let uplink = Bulkhead::with_waiters("uplink", BulkheadConfig::DEFAULT, 0);
+        let _all = uplink.try_acquire(25, Priority::Normal).unwrap();
+        assert!(uplink.try_acquire(1, Priority::High).is_err());
+        assert!(uplink.acquire(1, Priority::High).await.is_err());
+        uplink.reconfigure(BulkheadConfig::DEFAULT);
+    });
+    let full = r#"WARN resil::bulkhead every permit of a bulkhead is out event=501 bulkhead="uplink" code="BULKHEAD_FULL""#;
+    let changed =
+        r#"INFO resil::bulkhead a machine has other settings event=911 bulkhead="uplink""#;
+    assert_eq!(lines, [full, full, changed]);
 }

@@ -3,7 +3,7 @@
 use super::bound::Bound;
 use super::layers::Layers;
 use super::peer::{PeerGate, PeerPolicy, PeerState};
-use super::pipeline::Pipeline;
+use super::pipeline::{Inherit, Pipeline};
 use super::policy::CallPolicy;
 use crate::circuit_breaker::{Consecutive, State, Transition, Window};
 use crate::hedge::{HedgePolicy, HedgeState};
@@ -100,5 +100,15 @@ impl<B: BudgetPolicy, L: Limit, C, W: Window> Pipeline for HedgedPolicy<B, L, C,
 
     fn breaker_state(&self, state: &Self::State, now: Instant) -> Option<State> {
         self.peer.breaker_state(&state.peer, now)
+    }
+}
+
+impl<B: BudgetPolicy, L: Limit, C, W: Window> Inherit for HedgedPolicy<B, L, C, W> {
+    fn inherit(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State {
+        HedgedState {
+            peer: self.peer.inherit(&old.peer, &state.peer, now),
+            budget: self.budget.inherit(&old.budget, &state.budget, now),
+            hedge: self.hedge.inherit(&old.hedge, &state.hedge, now),
+        }
     }
 }

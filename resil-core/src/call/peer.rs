@@ -2,7 +2,7 @@
 
 use super::bound::Bound;
 use super::layers::Layers;
-use super::pipeline::Pipeline;
+use super::pipeline::{Inherit, Pipeline};
 use super::policy::CallPolicy;
 use crate::circuit_breaker::{
     CircuitBreakerConfig, CircuitBreakerState, Consecutive, Permit, State, Transition, Window,
@@ -123,6 +123,12 @@ impl<L: Limit, C, W: Window> Pipeline for PeerPolicy<L, C, W> {
 
     fn breaker_state(&self, state: &PeerState<L, W>, now: Instant) -> Option<State> {
         Some(self.breaker.state(&state.breaker, now))
+    }
+}
+
+impl<L: Limit, C, W: Window> Inherit for PeerPolicy<L, C, W> {
+    fn inherit(&self, old: &Self, state: &PeerState<L, W>, now: Instant) -> PeerState<L, W> {
+        self.inherit(old, state, now)
     }
 }
 

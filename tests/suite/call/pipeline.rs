@@ -4,7 +4,8 @@ use super::bench::{ms, s};
 use core::time::Duration;
 use resil_core::backoff::Jitter;
 use resil_core::call::{
-    Call, CallPolicy, Ended, HedgedPolicy, PeerPolicy, Pipeline, Request, Step, Ticket, Verdict,
+    Call, CallPolicy, Ended, HedgedPolicy, Inherit, PeerPolicy, Pipeline, Request, Step, Ticket,
+    Verdict,
 };
 use resil_core::circuit_breaker::{CircuitBreakerConfig, State, Transition};
 use resil_core::deadline::Deadline;
@@ -181,4 +182,32 @@ fn what_a_call_does_has_its_events() {
     let refused = resil_core::Rejected::new(ErrorCode::BulkheadFull, resil_core::RetryAt::Unknown);
     let waits = [None, Some(refused)].map(|refusal| EventKind::of_wait(refusal).number());
     assert_eq!(waits, [111, 113]);
+}
+
+#[test]
+fn what_is_out_under_an_old_policy_is_told_back_under_a_new_one() {
+    let at = |millis| Instant::from_duration(Duration::from_millis(millis));
+    let mut state = HedgedPolicy::<TokenBudget>::FRESH;
+    let mut call = HEDGED.start(Request::ONE, Deadline::NONE, at(0));
+    let mut draw = no_entropy;
+    let (first, _) = HEDGED.step(&mut call, None, &mut state, &mut draw, at(0));
+    let Step::Attempt(first) = first else { panic!("{first:?}") };
+    let (hedge, _) = HEDGED.step(&mut call, None, &mut state, &mut draw, at(500));
+    let Step::Attempt(hedge) = hedge else { panic!("{hedge:?}") };
+    let spent = HEDGED.budget().millitokens(&state.budget);
+
+    // Ten failures in a row instead of one, and the same budget.
+    let breaker = CircuitBreakerConfig::builder().failure_threshold(10).build().unwrap();
+    let peer = PeerPolicy::new(*PEER.call(), breaker, PEER.limit().clone());
+    let new = HedgedPolicy::new(peer, TokenBudget::DEFAULT, *HEDGED.hedge());
+    let mut state = new.inherit(&HEDGED, &state, at(600));
+    assert_eq!(new.budget().millitokens(&state.budget), spent, "the hedge stays paid for");
+
+    let failed = Ended { ticket: hedge, result: Err(FailureClass::Transient.into()) };
+    let (step, _) = new.step(&mut call, Some(failed), &mut state, &mut draw, at(600));
+    assert!(matches!(step, Step::Wait { in_flight: 1, .. }), "{step:?}");
+    assert_eq!(new.breaker_state(&state, at(600)), Some(State::Closed), "by the new threshold");
+    let answered = Ended { ticket: first, result: Ok(()) };
+    let (step, _) = new.step(&mut call, Some(answered), &mut state, &mut draw, at(700));
+    assert_eq!(step, Step::Done(Verdict::Success));
 }

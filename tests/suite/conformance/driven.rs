@@ -1,4 +1,5 @@
-//! The same scripts through the driver of resil-embassy, on its mock clock.
+//! The same scripts through the drivers of resil-embassy, on its mock clock, and of resil-std, on a clock
+//! that the script sets.
 //!
 //! A driver polls by itself and shows less than core: which attempts begin and until when, whether it
 //! waits, how the call ends, what is left of the peer. That is held against what core decided, event by
@@ -6,25 +7,34 @@
 
 use super::beside::check;
 use super::mock;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use resil_core::call::{Bound, CallPolicy, HedgedPolicy, Layers, PeerGate, PeerPolicy, Pipeline};
+use resil_core::call::{
+    Bound, CallPolicy, HedgedPolicy, Layers, PeerGate, PeerPolicy, Pipeline, Ticket,
+};
 use resil_core::outcome::Classification;
 use resil_core::rate_limit::{Limit, TokenBucket};
 use resil_core::retry::budget::{BudgetPolicy, TokenBudget, TokenBudgetState};
-use resil_core::{Instant, ResilienceError};
-use resil_tests::vectors::beside::Subject;
+use resil_core::{Clock, Instant, ResilienceError};
+use resil_std::clock::Sleep;
+use resil_tests::vectors::beside::{Subject, Timeline};
 use resil_tests::vectors::direct::call::{Peer, Policy, result};
-use resil_tests::vectors::{load, millis};
+use resil_tests::vectors::{ORIGIN, load, millis};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 #[test]
 fn call_through_the_driver_of_embassy() {
-    check::<mock::Driver, Driven>("call", &load("call"));
+    check::<mock::Driver, Driven<OnEmbassy>>("call", &load("call"));
+}
+
+#[test]
+fn call_through_the_driver_of_std() {
+    check::<Told, Driven<OnStd>>("call", &load("call"));
 }
 
 fn no_entropy() -> u32 {
@@ -70,24 +80,25 @@ struct Radio {
     ends: HashMap<u32, Result<(), Classification>>,
 }
 
-/// A peer on embassy.
-struct OnEmbassy {
+/// A peer of an adapter.
+struct Adapted {
     /// Starts a call.
     start: Box<dyn Fn() -> Running>,
     /// Looks at it.
     look: Box<dyn Fn() -> String>,
 }
 
-/// Core, and beside it the driver.
-struct Driven {
+/// Core, and beside it the driver of an adapter.
+struct Driven<A> {
     core: Peer,
-    peer: OnEmbassy,
+    adapter: PhantomData<A>,
+    peer: Adapted,
     radio: Rc<RefCell<Radio>>,
     call: Option<Running>,
     ending: Option<Ending>,
 }
 
-impl Subject for Driven {
+impl<A: Adapter> Subject for Driven<A> {
     type Policy = Policy;
 
     fn new(policy: &Policy, now: Instant) -> Self {
@@ -101,13 +112,13 @@ impl Subject for Driven {
         let (core, radio) = (Peer::new(policy, now), Rc::default());
         let peer = if policy.hedge_after.is_some() {
             let hedged = HedgedPolicy::new(peer, policy.budget(), policy.hedge());
-            on_embassy(hedged, HedgedPolicy::peer, |state| &state.peer, &radio, now)
+            A::adapt(hedged, HedgedPolicy::peer, |state| &state.peer, &radio, now)
         } else {
             let budgeted = Budgeted { peer, budget: policy.budget() };
-            on_embassy(budgeted, |policy| &policy.peer, |state| &state.0, &radio, now)
+            A::adapt(budgeted, |policy| &policy.peer, |state| &state.0, &radio, now)
         };
         let call = Some((peer.start)());
-        Self { core, peer, radio, call, ending: None }
+        Self { core, adapter: PhantomData, peer, radio, call, ending: None }
     }
 
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
@@ -136,7 +147,7 @@ impl Subject for Driven {
     }
 }
 
-impl Driven {
+impl<A> Driven<A> {
     fn poll(&mut self) {
         if let Some(call) = &mut self.call
             && let Poll::Ready(ending) = call.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -161,41 +172,139 @@ impl Driven {
     }
 }
 
-/// A peer with these layers.
-fn on_embassy<L>(
-    policy: L,
-    peer_policy: fn(&L) -> &PeerPolicy<TokenBucket, ByItself>,
-    peer_state: fn(&L::State) -> &PeerState,
+/// Makes a peer with these layers.
+trait Adapter {
+    fn adapt<L>(
+        policy: L,
+        peer_policy: fn(&L) -> &PeerPolicy<TokenBucket, ByItself>,
+        peer_state: fn(&L::State) -> &PeerState,
+        radio: &Rc<RefCell<Radio>>,
+        start: Instant,
+    ) -> Adapted
+    where
+        L: Pipeline<Classifier = ByItself> + 'static;
+}
+
+/// What is begun is noted, and ends as the script says.
+fn attempt(
     radio: &Rc<RefCell<Radio>>,
+    ticket: &Ticket,
     start: Instant,
-) -> OnEmbassy
-where
-    L: Pipeline<Classifier = ByItself> + 'static,
-{
-    type Shared<L> = resil_embassy::Peer<NoopRawMutex, L>;
-    let peer: &'static Shared<L> = Box::leak(Box::new(Shared::new("peer", policy, no_entropy)));
+) -> impl Future<Output = Result<(), Classification>> + use<> {
+    let kind = if ticket.is_hedge() { "hedge" } else { "attempt" };
+    let number = ticket.number();
+    let until = ticket.deadline().map(|at| format!(" until {}", millis(at, start)));
+    let begun = format!("{kind} {number}{}", until.unwrap_or_default());
+    radio.borrow_mut().begun.push_back(begun);
     let radio = Rc::clone(radio);
-    let call = move || -> Running {
-        let radio = Rc::clone(&radio);
-        Box::pin(peer.handle().call_each(move |ticket, _| {
-            let kind = if ticket.is_hedge() { "hedge" } else { "attempt" };
-            let number = ticket.number();
-            let until = ticket.deadline().map(|at| format!(" until {}", millis(at, start)));
-            let begun = format!("{kind} {number}{}", until.unwrap_or_default());
-            radio.borrow_mut().begun.push_back(begun);
+    poll_fn(move |_| match radio.borrow_mut().ends.remove(&number) {
+        Some(end) => Poll::Ready(end),
+        None => Poll::Pending,
+    })
+}
+
+fn look(policy: &PeerPolicy<TokenBucket, ByItself>, state: &PeerState, now: Instant) -> String {
+    let breaker = policy.breaker().state(&state.breaker, now);
+    format!("{breaker}, {} available", policy.limit().available(&state.limit, now))
+}
+
+struct OnEmbassy;
+
+impl Adapter for OnEmbassy {
+    fn adapt<L>(
+        policy: L,
+        peer_policy: fn(&L) -> &PeerPolicy<TokenBucket, ByItself>,
+        peer_state: fn(&L::State) -> &PeerState,
+        radio: &Rc<RefCell<Radio>>,
+        start: Instant,
+    ) -> Adapted
+    where
+        L: Pipeline<Classifier = ByItself> + 'static,
+    {
+        type Shared<L> = resil_embassy::Peer<NoopRawMutex, L>;
+        let peer: &'static Shared<L> = Box::leak(Box::new(Shared::new("peer", policy, no_entropy)));
+        let radio = Rc::clone(radio);
+        let call = move || -> Running {
             let radio = Rc::clone(&radio);
-            poll_fn(move |_| match radio.borrow_mut().ends.remove(&number) {
-                Some(end) => Poll::Ready(end),
-                None => Poll::Pending,
-            })
-        }))
-    };
-    let look = move || {
-        peer.handle().apply(|policy, state, now| {
-            let (policy, state) = (peer_policy(policy), peer_state(state));
-            let breaker = policy.breaker().state(&state.breaker, now);
-            format!("{breaker}, {} available", policy.limit().available(&state.limit, now))
-        })
-    };
-    OnEmbassy { start: Box::new(call), look: Box::new(look) }
+            Box::pin(peer.handle().call_each(move |ticket, _| attempt(&radio, ticket, start)))
+        };
+        let look = move || {
+            let looked = peer.handle();
+            looked.apply(|policy, state, now| look(peer_policy(policy), peer_state(state), now))
+        };
+        Adapted { start: Box::new(call), look: Box::new(look) }
+    }
+}
+
+struct OnStd;
+
+impl Adapter for OnStd {
+    fn adapt<L>(
+        policy: L,
+        peer_policy: fn(&L) -> &PeerPolicy<TokenBucket, ByItself>,
+        peer_state: fn(&L::State) -> &PeerState,
+        radio: &Rc<RefCell<Radio>>,
+        start: Instant,
+    ) -> Adapted
+    where
+        L: Pipeline<Classifier = ByItself> + 'static,
+    {
+        let peer = resil_std::Peer::with("peer", policy, Told);
+        let (radio, looked) = (Rc::clone(radio), peer.clone());
+        let call = move || -> Running {
+            let (radio, peer) = (Rc::clone(&radio), peer.clone());
+            let each = move |ticket: &Ticket, _: &_| attempt(&radio, ticket, start);
+            Box::pin(async move { peer.handle().call_each(each).await })
+        };
+        let look = move || {
+            let looked = looked.handle();
+            looked.apply(|policy, state, now| look(peer_policy(policy), peer_state(state), now))
+        };
+        Adapted { start: Box::new(call), look: Box::new(look) }
+    }
+}
+
+thread_local! {
+    static TOLD: Cell<Instant> = const { Cell::new(ORIGIN) };
+}
+
+/// The clock of a thread, which shows what it is told.
+#[derive(Clone, Copy)]
+struct Told;
+
+impl Clock for Told {
+    fn now(&self) -> Instant {
+        TOLD.get()
+    }
+}
+
+/// Nobody is woken: whoever plays a script polls.
+impl Sleep for Told {
+    async fn sleep_until(&self, deadline: Instant) {
+        poll_fn(|_| if deadline.is_reached(TOLD.get()) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+    }
+
+    fn block_until(&self, deadline: Instant) {
+        panic!("nobody blocks until {deadline:?}");
+    }
+}
+
+impl Timeline for Told {
+    const NAME: &'static str = "resil-std, at instants that it is told";
+    const CAN_STEP_BACK: bool = false;
+    const RESOLUTION: u64 = 1;
+
+    fn begin() -> Self {
+        TOLD.set(ORIGIN);
+        Self
+    }
+
+    fn now(&self) -> Instant {
+        TOLD.get()
+    }
+
+    fn move_to(&mut self, instant: Instant) {
+        TOLD.set(instant);
+    }
 }

@@ -2,11 +2,14 @@
 
 use core::cell::RefCell;
 use core::time::Duration;
+use resil_core::bulkhead::BulkheadConfig;
+use resil_core::call::Priority;
 use resil_core::circuit_breaker::{Recorded, State};
 use resil_core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe};
 use resil_core::outcome::{Classification, Rejected, RetryAt};
 use resil_core::rate_limit::{Limit, PeerCharge, RateLimit, StrictBucket, TokenBucket};
 use resil_core::{Clock, Instant, Outcome, ResilienceError};
+use resil_std::bulkhead::{self, Bulkhead};
 use resil_std::circuit_breaker::{CircuitBreaker, Guard};
 use resil_std::clock::SystemClock;
 use resil_std::health::{Check, HealthChecker};
@@ -15,7 +18,7 @@ use resil_std::retry::Retry;
 use resil_tests::vectors::attempts::Attempts;
 use resil_tests::vectors::beside::Timeline;
 use resil_tests::vectors::policies::{
-    BreakerPolicy, LimitKind, LimitPolicy, NoPolicy, RetrySettings,
+    BreakerPolicy, BulkheadPolicy, LimitKind, LimitPolicy, NoPolicy, RetrySettings,
 };
 use resil_tests::vectors::{Engine, ORIGIN, Script, machines, replay};
 use std::collections::HashMap;
@@ -141,6 +144,57 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
     fn metrics_only(&mut self) {
         let _inside = self.runtime.0.enter();
         self.machine.metrics_only();
+    }
+}
+
+pub(super) fn bulkhead(script: &Script<BulkheadPolicy>) -> String {
+    let uplink = Bulkhead::with_waiters("uplink", script.policy.build().unwrap(), 0);
+    replay(script, &mut Paused::<_, bulkhead::Guard>::new(uplink))
+}
+
+impl Engine for Paused<Bulkhead, bulkhead::Guard> {
+    fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
+    fn move_to(&mut self, instant: Instant) {
+        self.runtime.move_to(instant);
+    }
+
+    fn apply(&mut self, event: &[&str], start: Instant) -> String {
+        machines::bulkhead(self, event, start)
+    }
+}
+
+/// Nobody waits: a script knows no waiting.
+impl machines::Bulkhead for Paused<Bulkhead, bulkhead::Guard> {
+    fn ask(&mut self, name: &str, weight: u16, priority: Priority) -> Result<(), Rejected> {
+        let tried = self.machine.try_acquire(weight, priority).map(drop);
+        let waited = self.runtime.0.block_on(self.machine.acquire(weight, priority));
+        assert_eq!(tried, waited.as_ref().map(|_| ()).map_err(|rejected| *rejected));
+        assert!(self.held.insert(name.to_owned(), waited?).is_none(), "{name} is taken");
+        Ok(())
+    }
+
+    fn tell(&mut self, name: &str, _: Outcome) -> resil_core::bulkhead::Recorded {
+        self.take(name).expect("a guard of this name").release()
+    }
+
+    fn available(&self, priority: Priority) -> u16 {
+        self.machine.available(priority)
+    }
+
+    fn held(&self) -> u16 {
+        self.machine.held()
+    }
+
+    fn reset(&mut self) {
+        self.machine.reset();
+    }
+
+    fn resize(&mut self, permits: u16) {
+        let policy = BulkheadConfig::builder().max_concurrent(permits).build().unwrap();
+        self.machine.reconfigure(policy);
     }
 }
 

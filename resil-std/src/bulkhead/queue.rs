@@ -1,0 +1,107 @@
+//! A place in the queue of core, for a task or a thread.
+
+use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+use resil_core::bulkhead::{self as machine, Waiter};
+
+use super::{Bulkhead, Guard};
+
+/// How many places are there from the start; more are made when somebody needs them.
+const RESERVED: usize = 1_024;
+
+/// So many places on the heap.
+pub(super) struct Places {
+    waiters: Vec<Waiter>,
+    most: usize,
+}
+
+impl Places {
+    pub(super) fn new(most: usize) -> Self {
+        Self { waiters: Vec::with_capacity(most.min(RESERVED)), most }
+    }
+}
+
+impl AsRef<[Waiter]> for Places {
+    fn as_ref(&self) -> &[Waiter] {
+        &self.waiters
+    }
+}
+
+impl AsMut<[Waiter]> for Places {
+    fn as_mut(&mut self) -> &mut [Waiter] {
+        &mut self.waiters
+    }
+}
+
+impl machine::Places for Places {
+    fn insert(&mut self, at: usize, waiter: Waiter) -> Result<(), Waiter> {
+        let len = self.waiters.len();
+        if at > len || len >= self.most {
+            return Err(waiter);
+        }
+        self.waiters.insert(at, waiter);
+        Ok(())
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Waiter> {
+        if at < self.waiters.len() { Some(self.waiters.remove(at)) } else { None }
+    }
+}
+
+/// A place in the queue, left when it is dropped.
+pub(super) struct Place {
+    bulkhead: Bulkhead,
+    ticket: u64,
+}
+
+impl Place {
+    pub(super) const fn new(bulkhead: Bulkhead, ticket: u64) -> Self {
+        Self { bulkhead, ticket }
+    }
+
+    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Guard> {
+        let waker = context.waker().clone();
+        let (permit, _unused) = self.bulkhead.apply(|queue, _| queue.poll(self.ticket, waker));
+        match permit {
+            Some(permit) => Poll::Ready(Guard::new(self.bulkhead.clone(), permit)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Blocks the thread until it is let in.
+    pub(super) fn block(mut self) -> Guard {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let context = Context::from_waker(&waker);
+        loop {
+            match self.poll(&context) {
+                Poll::Ready(guard) => return guard,
+                // Whoever lets it in unparks it; a thread may also wake for nothing, and looks again.
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // After a poll that was ready there is nobody any more.
+        let Some(left) = self.bulkhead.apply(|queue, _| queue.leave(self.ticket)) else { return };
+        match left.into_permit() {
+            // Let in, and gone before it was known.
+            Some(permit) => drop(Guard::new(self.bulkhead.clone(), permit)),
+            None => self.bulkhead.let_in(),
+        }
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

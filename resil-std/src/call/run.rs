@@ -1,0 +1,307 @@
+//! One call under way: takes its steps, and gives everything back when it is dropped.
+
+use core::fmt::Debug;
+use core::future::Future;
+use core::panic::AssertUnwindSafe;
+use core::pin::pin;
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use resil_core::call::{Call, Ended, Pipeline, Step, Ticket, Transitions, Verdict};
+use resil_core::event::EventKind;
+use resil_core::outcome::{Classification, Classify, FailureClass};
+use resil_core::{Clock, Instant, ResilienceError};
+
+use super::TARGET;
+use super::attempts::{Attempts, Over, Place};
+use super::handle::{Handle, Kept};
+use crate::clock::Sleep;
+use crate::log;
+
+/// Makes a call: does what core says, until core says that it is over.
+pub(super) async fn run<L, T, V, E, F, Fut>(
+    handle: Handle<'_, L, T>,
+    mut operation: F,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+    F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
+    Fut: Future<Output = Result<V, E>>,
+{
+    let (mut run, mut step) = Run::start(handle);
+    // Declared after the run, so dropped before: an operation ends before its permit goes back.
+    let first = pin!(None);
+    let second = pin!(None);
+    let mut attempts = Attempts([Place::new(first), Place::new(second)]);
+    loop {
+        let over = match step {
+            Step::Attempt(ticket) => match run.begin(&ticket, &mut operation) {
+                Ok(attempt) => {
+                    attempts.start(ticket, attempt);
+                    attempts.ended().await
+                }
+                Err(panic) => Some((ticket, Err(panic))),
+            },
+            Step::Wait { until, in_flight } => {
+                run.log_wait(until, in_flight);
+                let until = until.unwrap_or(Instant::MAX);
+                attempts.next(pin!(run.handle.clock.sleep_until(until))).await
+            }
+            Step::Done(verdict) => return run.end(verdict),
+        };
+        let ended = over.map(|over| run.ended(over));
+        let has_answer = ended.is_some();
+        let (next, transitions) = run.step(ended);
+        while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
+            run.stopped(&ticket, has_answer, &next);
+        }
+        run.log_transitions(transitions);
+        step = next;
+    }
+}
+
+/// Makes a call on this thread: one attempt after another.
+pub(super) fn run_blocking<L, T, V, E>(
+    handle: Handle<'_, L, T>,
+    mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let (mut run, mut step) = Run::start(handle);
+    loop {
+        let ended = match step {
+            Step::Attempt(ticket) => {
+                let end = run.begin(&ticket, &mut operation);
+                Some(run.ended((ticket, end)))
+            }
+            Step::Wait { until, in_flight } => {
+                run.log_wait(until, in_flight);
+                run.handle.clock.block_until(until.unwrap_or(Instant::MAX));
+                None
+            }
+            Step::Done(verdict) => return run.end(verdict),
+        };
+        let (next, transitions) = run.step(ended);
+        run.log_transitions(transitions);
+        step = next;
+    }
+}
+
+/// A call, what came of its attempts, and where the state lies that it shares with others.
+struct Run<'a, L: Pipeline, T: Clock, V, E> {
+    handle: Handle<'a, L, T>,
+    call: Call<L::Permit, L::Charge>,
+    max_attempts: u32,
+    value: Option<V>,
+    /// The error of the last attempt, unless that one timed out.
+    last: Option<E>,
+}
+
+impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
+    /// A call and its first step, by one reading of the clock.
+    #[inline(always)] // or the call, of 176 bytes and more, is copied on its way out
+    fn start(handle: Handle<'a, L, T>) -> (Self, Step) {
+        let (mut kept, now) = handle.at_present();
+        let Kept { policy, state } = &mut *kept;
+        let call = policy.start(handle.request, handle.deadline, now);
+        let max_attempts = policy.call().retry().max_attempts();
+        let mut run = Self { handle, call, max_attempts, value: None, last: None };
+        let (step, transitions) = policy.step(&mut run.call, None, state, &mut entropy, now);
+        drop(kept);
+        run.log_transitions(transitions);
+        (run, step)
+    }
+
+    /// One step under the lock.
+    #[inline]
+    fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
+        let call = &mut self.call;
+        let step = |pipeline: &L, state: &mut L::State, now| {
+            pipeline.step(call, ended, state, &mut entropy, now)
+        };
+        self.handle.apply(step)
+    }
+
+    /// Calls the operation for an attempt; `Err` is its panic.
+    #[inline]
+    fn begin<R>(
+        &self,
+        ticket: &Ticket,
+        mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> R,
+    ) -> std::thread::Result<R> {
+        if log::is_on() {
+            self.log_start(ticket);
+        }
+        // It is not called again once it has panicked, and the panic goes on.
+        catch_unwind(AssertUnwindSafe(|| operation(ticket, &self.call)))
+    }
+
+    /// An attempt has ended: keeps what it came to, and says what that means.
+    #[inline]
+    fn ended(&mut self, (ticket, end): Over<Result<V, E>>) -> Ended
+    where
+        L::Classifier: Classify<E>,
+        E: Debug,
+    {
+        let judged = match end {
+            Ok(Ok(value)) => {
+                self.value = Some(value);
+                if log::is_on() {
+                    self.log_success(&ticket);
+                }
+                Ok(Ok(()))
+            }
+            // The classifier is the user's too, and so is how the error is written.
+            Ok(Err(error)) => {
+                catch_unwind(AssertUnwindSafe(|| self.failed(&ticket, error))).map(Err)
+            }
+            Err(panic) => Err(panic),
+        };
+        match judged {
+            Ok(result) => Ended { ticket, result },
+            Err(panic) => {
+                self.died(ticket);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// What the error of an attempt means.
+    #[cold]
+    fn failed(&mut self, ticket: &Ticket, error: E) -> Classification
+    where
+        L::Classifier: Classify<E>,
+        E: Debug,
+    {
+        // The classifier is the user's: it runs with the lock free.
+        let policy: Arc<L> = self.handle.policy();
+        let classification = policy.call().retry().classifier().classify(&error);
+        self.log_failure(ticket, &error, classification);
+        self.last = Some(error);
+        classification
+    }
+
+    /// A panic is a fault in the program, not a hiccup of the network: a fatal failure.
+    #[cold]
+    fn died(&mut self, ticket: Ticket) {
+        let fatal = Classification::from(FailureClass::Fatal);
+        self.log_failure(&ticket, &format_args!("a panic"), fatal);
+        let (step, transitions) = self.step(Some(Ended { ticket, result: Err(fatal) }));
+        self.log_transitions(transitions);
+        if let Step::Done(verdict) = step {
+            self.log_end(verdict);
+        }
+    }
+
+    /// An attempt is no longer awaited: another one had the answer, or its time is over.
+    #[cold]
+    fn stopped(&mut self, ticket: &Ticket, has_answer: bool, step: &Step) {
+        let kind = match step {
+            Step::Done(verdict) if has_answer => EventKind::of_loss(ticket, *verdict),
+            _ => EventKind::AttemptTimeout,
+        };
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts);
+        if !has_answer {
+            self.last = None; // the last attempt is the one that timed out
+        }
+    }
+
+    /// The call is over.
+    #[inline]
+    fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
+        if log::is_on() {
+            self.log_end(verdict);
+        }
+        self.call.result(verdict, self.value.take(), self.last.take())
+    }
+    /// Which attempt, for the log: whose, the number, and how many there may be.
+    fn progress(&self, ticket: &Ticket) -> (&'a str, Option<usize>, u32, u32) {
+        (self.handle.name, self.handle.index, ticket.number(), self.max_attempts)
+    }
+
+    #[cold]
+    fn log_start(&self, ticket: &Ticket) {
+        let deadline = ticket.deadline();
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        let kind = EventKind::of_start(ticket);
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?deadline);
+    }
+
+    #[cold]
+    fn log_success(&self, ticket: &Ticket) {
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        let kind = EventKind::of_success(ticket);
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts);
+    }
+
+    #[cold]
+    fn log_failure(&self, ticket: &Ticket, error: &dyn Debug, classification: Classification) {
+        let (peer, index, attempt, max_attempts) = self.progress(ticket);
+        let kind = EventKind::AttemptFailed;
+        log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?error, ?classification);
+    }
+
+    #[inline]
+    fn log_transitions(&self, transitions: Transitions) {
+        if log::is_on() {
+            self.log_each(transitions);
+        }
+    }
+
+    #[cold]
+    fn log_each(&self, transitions: Transitions) {
+        for transition in transitions.into_iter().flatten() {
+            let Handle { name: peer, index, .. } = self.handle;
+            let (from, to) = (transition.from.name(), transition.to.name());
+            log::event!(TARGET, EventKind::of_transition(transition), peer, index, from, to);
+        }
+    }
+
+    /// With nothing in flight, a wait is one for the next attempt.
+    fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
+        if in_flight == 0 {
+            let Handle { name: peer, index, .. } = self.handle;
+            let refusal = self.call.refusal();
+            let code = refusal.map(|refusal| refusal.code().name());
+            log::event!(TARGET, EventKind::of_wait(refusal), peer, index, code, ?until);
+        }
+    }
+
+    #[cold]
+    fn log_end(&self, verdict: Verdict) {
+        let Handle { name: peer, index, .. } = self.handle;
+        let attempts = self.call.attempts();
+        log::event!(TARGET, EventKind::of_verdict(verdict), peer, index, attempts, ?verdict);
+    }
+}
+
+/// Whoever made the call has gone away, unless it is over.
+impl<L: Pipeline, T: Clock, V, E> Drop for Run<'_, L, T, V, E> {
+    fn drop(&mut self) {
+        if self.call.is_over() {
+            return;
+        }
+        let call = &mut self.call;
+        let abandon = |pipeline: &L, state: &mut L::State, now| {
+            pipeline.abandon(call, state, &mut entropy, now)
+        };
+        let transitions = self.handle.apply(abandon);
+        self.log_transitions(transitions);
+        let Handle { name: peer, index, .. } = self.handle;
+        let attempts = self.call.attempts();
+        log::event!(TARGET, EventKind::CallCancelled, peer, index, attempts);
+    }
+}
+
+/// Drawn from only for a wait, or when a breaker opens, that has jitter.
+fn entropy() -> u32 {
+    rand::random()
+}

@@ -1,0 +1,603 @@
+//! The composed call under tokio's paused time, and on threads by a mock clock.
+
+#[path = "call/elsewhere.rs"]
+mod elsewhere;
+mod paused_time;
+
+use core::cell::{Cell, RefCell};
+use core::future::{Future, pending};
+use core::panic::AssertUnwindSafe;
+use core::pin::pin;
+use core::time::Duration;
+use paused_time::{at_zero, ms, now_millis, poll_once};
+use resil_std::clock::Sleep;
+use resil_std::core::backoff::Jitter;
+use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Request};
+use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+use resil_std::core::deadline::Deadline;
+use resil_std::core::error::ResilienceError;
+use resil_std::core::hedge::HedgePolicy;
+use resil_std::core::outcome::{Classification, Classify, FailureClass, RetryHint};
+use resil_std::core::rate_limit::{Limit, RateLimitConfig, TokenBucket};
+use resil_std::core::retry::RetryPolicy;
+use resil_std::core::retry::budget::TokenBudget;
+use resil_std::core::{Clock, ErrorCode, Instant, Ratio};
+use resil_std::{MockClock, Peer, Peers, SystemClock};
+use std::panic::catch_unwind;
+use tokio::time::advance;
+
+const STEP: Duration = Duration::from_millis(1);
+
+/// How the errors of these tests are meant.
+#[derive(Clone, Copy)]
+struct ByText;
+
+impl Classify<&'static str> for ByText {
+    fn classify(&self, error: &&'static str) -> Classification {
+        let after = RetryHint::After(Duration::from_secs(3));
+        match *error {
+            "refused" => FailureClass::Fatal.into(),
+            "busy" => Classification::Failure(FailureClass::Throttled, after),
+            "not found" => Classification::Ignored,
+            _ => FailureClass::Transient.into(),
+        }
+    }
+}
+
+type Policy = PeerPolicy<TokenBucket, ByText>;
+
+fn policy(threshold: u16, burst: u32, waits: u32) -> Policy {
+    let retry = RetryPolicy::builder()
+        .jitter(Jitter::None)
+        .deadline(Duration::from_secs(30))
+        .max_refusal_waits(waits);
+    let call = CallPolicy::new(retry.build().unwrap().classify(ByText));
+    let breaker = CircuitBreakerConfig::builder()
+        .failure_threshold(threshold)
+        .timeout(Duration::from_secs(10));
+    let limit = RateLimitConfig::builder().max_requests(60).burst_size(burst);
+    PeerPolicy::new(
+        call.with_attempt_timeout(Duration::from_secs(2)).unwrap(),
+        breaker.build().unwrap(),
+        TokenBucket::new(limit.build().unwrap()),
+    )
+}
+
+type Plain = Peer<Policy>;
+
+/// Three attempts, 1 s and 2 s apart, of 2 s at most; three tokens, one more a second.
+fn plain() -> Plain {
+    Plain::new("peer", policy(10, 3, 2))
+}
+
+fn state(peer: &Plain) -> State {
+    peer.handle().apply(|policy, state, now| policy.breaker().state(&state.breaker, now))
+}
+
+fn tokens(peer: &Plain) -> u32 {
+    peer.handle().apply(|policy, state, now| policy.limit().available(&state.limit, now))
+}
+
+/// Notes when it is dropped.
+struct Noted<'a>(&'a RefCell<Vec<u64>>);
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push(now_millis());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_succeeds_takes_a_token_and_nothing_else() {
+    at_zero();
+    let peer = plain();
+    assert_eq!(peer.call(async || Ok::<_, &str>(7)).await, Ok(7));
+    assert_eq!((now_millis(), state(&peer), tokens(&peer)), (0, State::Closed, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_start_when_the_policy_says() {
+    at_zero();
+    let (peer, starts) = (plain(), RefCell::new(Vec::new()));
+    let fails = async || {
+        starts.borrow_mut().push(now_millis());
+        Err::<(), _>("no answer")
+    };
+    let error = peer.call(fails).await.unwrap_err();
+    assert_eq!(*starts.borrow(), [0, 1_000, 3_000]);
+    assert_eq!(error.code(), ErrorCode::RetryExhausted);
+    assert_eq!(error.operation_error(), Some(&"no answer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hint_of_the_peer_raises_the_wait() {
+    at_zero();
+    let (peer, starts) = (plain(), RefCell::new(Vec::new()));
+    let busy = async || {
+        starts.borrow_mut().push(now_millis());
+        if starts.borrow().len() == 1 { Err("busy") } else { Ok(()) }
+    };
+    assert_eq!(peer.call(busy).await, Ok(()));
+    assert_eq!(*starts.borrow(), [0, 3_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_fatal_or_no_failure_comes_back_at_once_as_it_was() {
+    at_zero();
+    for text in ["refused", "not found"] {
+        let error = plain().call(async || Err::<(), _>(text)).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::OperationFailed);
+        assert_eq!((error.into_operation_error(), now_millis()), (Some(text), 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_dropped_when_its_deadline_comes() {
+    at_zero();
+    let (peer, drops) = (plain(), RefCell::new(Vec::new()));
+    let hangs = async || {
+        let _noted = Noted(&drops);
+        pending::<Result<(), &str>>().await
+    };
+    let error = peer.call(hangs).await.unwrap_err();
+    // 2 s each, with waits of 1 s and 2 s between them.
+    assert_eq!(*drops.borrow(), [2_000, 5_000, 9_000]);
+    assert_eq!(error.code(), ErrorCode::RetryExhausted);
+    assert_eq!(error.operation_error(), None);
+    assert!(error.to_string().contains("3"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_before_a_timeout_is_not_the_last_one() {
+    at_zero();
+    let (peer, calls) = (plain(), Cell::new(0));
+    let operation = async || {
+        calls.set(calls.get() + 1);
+        if calls.get() < 3 { Err::<(), _>("no answer") } else { pending().await }
+    };
+    let error = peer.call(operation).await.unwrap_err();
+    assert_eq!((error.code(), error.operation_error()), (ErrorCode::RetryExhausted, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_there_at_the_deadline_counts() {
+    at_zero();
+    let in_time = async || {
+        SystemClock.sleep_until(ms(2_000)).await;
+        Ok::<_, &str>(now_millis())
+    };
+    assert_eq!(plain().call(in_time).await, Ok(2_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_open_the_breaker_and_it_refuses_without_touching_the_operation() {
+    at_zero();
+    let (peer, calls) = (Plain::new("peer", policy(2, 3, 2)), Cell::new(0));
+    let fails = async || {
+        calls.set(calls.get() + 1);
+        Err::<(), _>("no answer")
+    };
+    let code = |result: Result<(), ResilienceError<_>>| result.unwrap_err().code();
+    assert_eq!(code(peer.call(fails).await), ErrorCode::CircuitBreakerOpen);
+    assert_eq!((calls.get(), now_millis(), state(&peer)), (2, 3_000, State::Open));
+    assert_eq!(code(peer.call(fails).await), ErrorCode::CircuitBreakerOpen);
+    assert_eq!((calls.get(), now_millis()), (2, 3_000), "no wait for a breaker");
+
+    advance(Duration::from_secs(8)).await;
+    assert_eq!(state(&peer), State::HalfOpen);
+    assert_eq!(peer.call(async || Ok::<_, &str>(())).await, Ok(()));
+    assert_eq!(state(&peer), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_refuses_is_waited_for_where_the_policy_says_so() {
+    at_zero();
+
+    let peer = Plain::new("peer", policy(10, 1, 1));
+    let when = async || Ok::<_, &str>(now_millis());
+    assert_eq!(peer.call(when).await, Ok(0));
+    assert_eq!(peer.call(when).await, Ok(1_000), "the instant of the next token");
+
+    let peer = Plain::new("peer", policy(10, 1, 0));
+    assert_eq!(peer.call(when).await, Ok(1_000));
+    let refused = peer.call(when).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::RateLimitExceeded);
+    assert_eq!(
+        (refused.retry_after(SystemClock.now()), now_millis()),
+        (Some(Duration::from_secs(1)), 1_000)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_worth_more_takes_more() {
+    at_zero();
+    let peer = plain();
+    let dear = peer.handle().request(Request { cost: 3, ..Request::ONE });
+    assert_eq!(dear.call(async || Ok::<_, &str>(())).await, Ok(()));
+    assert_eq!(tokens(&peer), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_the_caller_ends_what_the_policy_would_go_on_with() {
+    at_zero();
+    let (peer, drops) = (plain(), RefCell::new(Vec::new()));
+    let hangs = async || {
+        let _noted = Noted(&drops);
+        pending::<Result<(), &str>>().await
+    };
+    let hurried = |millis| peer.handle().deadline(Deadline::at(ms(millis)));
+    let error = hurried(1_500).call(hangs).await.unwrap_err();
+    assert_eq!((error.code(), now_millis()), (ErrorCode::DeadlineExceeded, 1_500));
+    assert_eq!(*drops.borrow(), [1_500]);
+
+    let error = hurried(1_500).call(hangs).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::DeadlineExceeded);
+    assert_eq!(drops.borrow().len(), 1, "none starts when it is past");
+
+    let fails = async || Err::<(), _>("no answer");
+    let error = hurried(2_000).call(fails).await.unwrap_err();
+    assert_eq!((error.code(), now_millis()), (ErrorCode::RetryFailed, 1_500), "no wait beyond it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_may_know_which_attempt_it_is() {
+    at_zero();
+    let peer = plain();
+    let call = peer.handle().call_each(|ticket, call| {
+        let seen = (ticket.number(), ticket.deadline(), call.permit(ticket).is_some());
+        async move { if seen.0 == 2 { Ok(seen) } else { Err("no answer") } }
+    });
+    assert_eq!(call.await, Ok((2, Some(ms(3_000)), true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_and_calls_may_use_the_peer_they_are_called_through() {
+    at_zero();
+    let peer = plain();
+    let nested = async || {
+        // With the lock held, this would wait for ever.
+        assert_eq!(tokens(&peer), 2);
+        peer.call(async || Ok::<_, &str>(tokens(&peer))).await.map_err(|_| "nested")
+    };
+    assert_eq!(peer.call(nested).await, Ok(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn peers_under_one_policy_know_nothing_of_each_other() {
+    at_zero();
+    let peers = Peers::new("mesh", policy(1, 3, 0), 3);
+    let peer = |index| peers.get(index).unwrap();
+    let refused = peer(1).call(async || Err::<(), _>("refused")).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::OperationFailed);
+    let states = [0, 1, 2].map(|index| {
+        peer(index).apply(|policy, state, now| policy.breaker().state(&state.breaker, now))
+    });
+    assert_eq!(states, [State::Closed, State::Open, State::Closed]);
+    assert!(peers.get(3).is_none());
+}
+
+type Hedged = Peer<HedgedPolicy<TokenBudget, TokenBucket, ByText>>;
+
+/// The same with a hedge after 500 ms, and 5 extra attempts.
+fn hedged() -> Hedged {
+    let budget = TokenBudget::builder().capacity(5).retry_cost(1).throttle_cost(1).hedge_cost(1);
+    let budget = budget.success_reward(Ratio::new(1, 1_000));
+    let hedge = HedgePolicy::builder().fixed_delay(Duration::from_millis(500));
+    let policy =
+        HedgedPolicy::new(policy(10, 10, 0), budget.build().unwrap(), hedge.build().unwrap());
+    Peer::new("peer", policy)
+}
+
+/// What is left of the budget, in thousandths.
+fn budget(peer: &Hedged) -> u32 {
+    peer.handle().apply(|policy, state, _| policy.budget().millitokens(&state.budget))
+}
+
+/// Calls a peer whose first attempt takes so long and whose hedge so long: the answer, when it came,
+/// and when attempts were dropped.
+async fn race(peer: &Hedged, first: u64, hedge: u64) -> (&'static str, u64, Vec<u64>) {
+    let drops = RefCell::new(Vec::new());
+    let (handle, drops_of) = (peer.handle(), &drops);
+    let call = handle.call_each(|ticket, _| {
+        let is_hedge = ticket.is_hedge();
+        let takes = Duration::from_millis(if is_hedge { hedge } else { first });
+        async move {
+            let _noted = Noted(drops_of);
+            SystemClock.sleep_until(SystemClock.now().saturating_add(takes)).await;
+            Ok::<_, &str>(if is_hedge { "hedge" } else { "first" })
+        }
+    });
+    let answer = call.await.unwrap();
+    (answer, now_millis(), drops.into_inner())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_is_faster_has_the_answer_and_the_first_attempt_is_dropped() {
+    at_zero();
+    let peer = hedged();
+    assert_eq!(race(&peer, 1_900, 200).await, ("hedge", 700, vec![700, 700]));
+    assert_eq!(budget(&peer), 4_001, "it was paid for, and a success earns a thousandth");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_is_slower_is_dropped() {
+    at_zero();
+    let peer = hedged();
+    assert_eq!(race(&peer, 800, 1_000).await, ("first", 800, vec![800, 800]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_before_its_time_needs_no_hedge() {
+    at_zero();
+    let peer = hedged();
+    assert_eq!(race(&peer, 400, 0).await, ("first", 400, vec![400]));
+    assert_eq!(budget(&peer), 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_attempts_that_hang_both_are_dropped_in_time() {
+    at_zero();
+    let (peer, drops) = (hedged(), RefCell::new(Vec::new()));
+    let hangs = async || {
+        let _noted = Noted(&drops);
+        pending::<Result<(), &str>>().await
+    };
+    let error = peer.call(hangs).await.unwrap_err();
+    // The hedge began half a second after the first; the one retry that is left waits 2 s.
+    assert_eq!(*drops.borrow(), [2_000, 2_500, 6_500]);
+    assert_eq!(error.code(), ErrorCode::RetryExhausted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_an_operation_is_a_failure_and_holds_nothing_pitfall_20() {
+    at_zero();
+    let peer = hedged();
+    let breaker = |peer: &Hedged| {
+        peer.handle().apply(|policy, state, now| {
+            let breaker = policy.peer().breaker();
+            (
+                breaker.state(&state.peer.breaker, now),
+                breaker.peek(&state.peer.breaker, now).is_ok(),
+            )
+        })
+    };
+    for _ in 0..10 {
+        peer.call(async || Err::<(), _>("refused")).await.unwrap_err();
+    }
+    advance(Duration::from_secs(10)).await;
+    let panics = async || {
+        SystemClock.sleep_until(SystemClock.now().saturating_add(STEP)).await;
+        if breaker(&peer) == (State::HalfOpen, false) {
+            panic!("a fault in the program, in the one probe there may be");
+        }
+        Ok::<_, &str>(())
+    };
+    {
+        let mut call = pin!(peer.call(panics));
+        assert!(poll_once(call.as_mut()).is_pending());
+        advance(STEP).await;
+        assert!(catch_unwind(AssertUnwindSafe(|| poll_once(call.as_mut()))).is_err());
+    }
+    assert_eq!(breaker(&peer).0, State::Open, "a panic is a failure");
+
+    // The same while a retry is out that was paid for.
+    let calls = Cell::new(0);
+    let panics_later = async || {
+        calls.set(calls.get() + 1);
+        if calls.get() == 1 { Err::<(), _>("busy") } else { panic!("a fault in the program") }
+    };
+    let peer = hedged();
+    let call = run_to_panic(peer.call(panics_later)).await;
+    assert!(call, "the second attempt");
+    assert_eq!(budget(&peer), 4_000, "the attempt was made");
+    assert_eq!(race(&peer, 10, 0).await.0, "first", "and the peer can be called as before");
+}
+
+/// Runs `future` until it panics or is done; whether it panicked.
+async fn run_to_panic<F: Future>(future: F) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..10_000 {
+        match catch_unwind(AssertUnwindSafe(|| poll_once(future.as_mut()))) {
+            Err(_) => return true,
+            Ok(poll) if poll.is_ready() => return false,
+            Ok(_) => advance(STEP).await,
+        }
+    }
+    false
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_future_of_a_call_holds_two_operations_and_at_most_900_bytes_more() {
+    let peer = plain();
+    let operation = async || {
+        let frame = [1_u8; 256];
+        pending::<()>().await;
+        if frame[0] == 0 { Err("empty") } else { Ok(()) }
+    };
+    let (call, one) = (size_of_val(&peer.call(operation)), size_of_val(&operation()));
+    assert!(one > 256 && call >= 2 * one, "{call} for operations of {one}");
+    assert!(call <= 2 * one + 900, "{call} for operations of {one}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_of_a_call_goes_to_another_thread_where_its_operation_does() {
+    fn is_send<T: Send + 'static>(future: T) -> T {
+        future
+    }
+    let (peer, peers) = (hedged(), Peers::new("mesh", policy(1, 3, 0), 3));
+    let call = is_send(async move { peer.call(async || Ok::<_, &str>(7)).await });
+    assert_eq!(tokio::spawn(call).await.unwrap(), Ok(7));
+    let call = is_send(async move { peers.get(2)?.call(async || Ok::<_, &str>(7)).await.ok() });
+    assert_eq!(tokio::spawn(call).await.unwrap(), Some(7));
+}
+
+/// The same policy by a clock that sleeping moves.
+fn on_a_thread(policy: Policy) -> (Peer<Policy, MockClock>, MockClock) {
+    let clock = MockClock::default();
+    (Peer::with("peer", policy, clock.clone()), clock)
+}
+
+fn secs(secs: u64) -> Instant {
+    Instant::from_duration(Duration::from_secs(secs))
+}
+
+#[test]
+fn on_a_thread_attempts_start_when_the_policy_says() {
+    let (peer, clock) = on_a_thread(policy(10, 3, 2));
+    let mut starts = Vec::new();
+    let error = peer
+        .call_blocking(|| {
+            starts.push(clock.now());
+            Err::<(), _>("no answer")
+        })
+        .unwrap_err();
+    assert_eq!(starts, [secs(0), secs(1), secs(3)]);
+    assert_eq!(error.code(), ErrorCode::RetryExhausted);
+    assert_eq!(error.operation_error(), Some(&"no answer"));
+}
+
+#[test]
+fn on_a_thread_an_attempt_counts_as_it_ends_even_after_its_deadline() {
+    let (peer, clock) = on_a_thread(policy(10, 3, 2));
+    let answer = peer.handle().call_each_blocking(|ticket, _| {
+        assert_eq!(ticket.deadline(), Some(secs(2)));
+        clock.advance(Duration::from_secs(25));
+        Ok::<_, &str>(ticket.number())
+    });
+    assert_eq!(answer, Ok(1));
+}
+
+#[test]
+fn on_a_thread_the_deadline_of_the_caller_ends_what_the_policy_would_go_on_with() {
+    let (peer, clock) = on_a_thread(policy(10, 3, 2));
+    let hurried = peer.handle().deadline(Deadline::at(secs(2)));
+    let mut calls = 0;
+    let error = hurried
+        .call_blocking(|| {
+            calls += 1;
+            clock.advance(Duration::from_millis(1_500));
+            Err::<(), _>("no answer")
+        })
+        .unwrap_err();
+    assert_eq!((error.code(), calls), (ErrorCode::RetryFailed, 1));
+    assert_eq!(clock.now(), Instant::from_duration(Duration::from_millis(1_500)));
+}
+
+#[test]
+fn on_a_thread_a_hedge_follows_a_failure_and_none_is_made_beside_an_attempt() {
+    let clock = MockClock::default();
+    let hedge = HedgePolicy::builder().fixed_delay(Duration::from_millis(500)).build().unwrap();
+    let policy = HedgedPolicy::new(policy(10, 10, 0), TokenBudget::DEFAULT, hedge);
+    let peer = Peer::with("peer", policy, clock.clone());
+    let mut hedges = Vec::new();
+    let slow = |ticket: &resil_std::core::call::Ticket, _: &_| {
+        hedges.push(ticket.is_hedge());
+        clock.advance(Duration::from_millis(1_900));
+        if hedges.len() == 1 { Err("no answer") } else { Ok(clock.now().as_nanos() / 1_000_000) }
+    };
+    assert_eq!(peer.handle().call_each_blocking(slow), Ok(3_800));
+    assert_eq!(hedges, [false, true]);
+}
+
+#[test]
+fn on_a_thread_a_panic_is_a_failure_and_holds_nothing() {
+    let (peer, clock) = on_a_thread(policy(1, 3, 2));
+    let dies = || -> Result<(), &str> { panic!("a fault in the program") };
+    assert!(catch_unwind(AssertUnwindSafe(|| peer.call_blocking(dies).is_ok())).is_err());
+    let refused = peer.call_blocking(dies).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7), "the probe slot is free");
+}
+
+#[test]
+fn threads_that_share_a_peer_take_no_more_than_it_has() {
+    let (peer, _) = on_a_thread(policy(100, 7, 0));
+    let answered: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let peer = peer.clone();
+                let call = move || peer.call_blocking(|| Ok::<_, &str>(())).is_ok();
+                scope.spawn(move || (0..5).filter(|_| call()).count())
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(answered, 7);
+}
+
+#[test]
+fn another_policy_keeps_what_is_known() {
+    let (peer, clock) = on_a_thread(policy(2, 4, 0));
+    let left =
+        || peer.handle().apply(|policy, state, now| policy.limit().available(&state.limit, now));
+    peer.call_blocking(|| Ok::<_, &str>(())).unwrap();
+    peer.call_blocking(|| Ok::<_, &str>(())).unwrap();
+    assert_eq!(left(), 2);
+    peer.reconfigure(policy(2, 8, 0));
+    assert_eq!(left(), 6, "two are spent");
+    assert_eq!(peer.handle().policy().limit().config().burst_size(), 8);
+
+    let fails = || Err::<(), _>("no answer");
+    assert_eq!(peer.call_blocking(fails).unwrap_err().code(), ErrorCode::CircuitBreakerOpen);
+    peer.reconfigure(policy(100, 8, 0));
+    assert_eq!(peer.call_blocking(fails).unwrap_err().code(), ErrorCode::CircuitBreakerOpen);
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_under_way_goes_on_under_another_policy() {
+    at_zero();
+    let (peer, starts) = (plain(), RefCell::new(Vec::new()));
+    let fails = async || {
+        starts.borrow_mut().push(now_millis());
+        Err::<(), _>("no answer")
+    };
+    let reconfigure = async {
+        SystemClock.sleep_until(ms(500)).await;
+        let once = RetryPolicy::builder().max_attempts(1).build().unwrap().classify(ByText);
+        let (breaker, limit) = (*policy(10, 3, 2).breaker(), policy(10, 3, 2).limit().clone());
+        peer.reconfigure(PeerPolicy::new(CallPolicy::new(once), breaker, limit));
+    };
+    let (error, ()) = tokio::join!(peer.call(fails), reconfigure);
+    assert_eq!(error.unwrap_err().code(), ErrorCode::RetryExhausted);
+    // The second attempt was decided before; there is no third.
+    assert_eq!(*starts.borrow(), [0, 1_000]);
+    assert_eq!(tokens(&peer), 2, "one has come back, and the attempts took theirs");
+}
+
+#[test]
+fn peers_get_another_policy_all_of_them() {
+    let peers = Peers::with("mesh", policy(1, 3, 0), 2, MockClock::default());
+    peers.reconfigure(policy(1, 5, 0));
+    for index in 0..peers.len() {
+        assert_eq!(peers.get(index).unwrap().policy().limit().config().burst_size(), 5);
+    }
+}
+
+#[test]
+fn a_classifier_that_panics_settles_the_permit_pitfall_20() {
+    #[derive(Clone, Copy)]
+    struct Broken;
+    impl Classify<&'static str> for Broken {
+        fn classify(&self, _: &&'static str) -> Classification {
+            panic!("a fault in the classifier")
+        }
+    }
+    let once = CallPolicy::new(RetryPolicy::DEFAULT.classify(Broken));
+    let (breaker, limit) = (*policy(1, 3, 0).breaker(), policy(1, 3, 0).limit().clone());
+    let peer = Peer::with("peer", PeerPolicy::new(once, breaker, limit), MockClock::default());
+    let call = || peer.call_blocking(|| Err::<(), _>("no answer")).is_ok();
+    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+    let refused = peer.call_blocking(|| Ok::<_, &str>(())).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
+}
+
+#[test]
+fn a_poisoned_lock_is_still_a_lock_pitfall_112() {
+    let (peer, _) = on_a_thread(policy(1, 3, 0));
+    let look = || peer.handle().apply(|_, _, _| panic!("whoever looks at the state"));
+    assert!(catch_unwind(AssertUnwindSafe(look)).is_err());
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
+}

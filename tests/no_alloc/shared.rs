@@ -1,0 +1,119 @@
+//! What tasks and threads share on resil-std.
+
+use super::allocations;
+use core::future::{Future, pending};
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use resil_core::bulkhead::BulkheadConfig;
+use resil_core::call::Priority::{High, Low, Normal};
+use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Ticket};
+use resil_core::circuit_breaker::CircuitBreakerConfig;
+use resil_core::hedge::HedgePolicy;
+use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
+use resil_core::retry::RetryPolicy;
+use resil_core::retry::budget::TokenBudget;
+use resil_core::valid;
+use resil_std::{Bulkhead, MockClock, Peer, Peers};
+
+const HEDGED: HedgedPolicy = HedgedPolicy::new(
+    PeerPolicy::new(
+        valid!(CallPolicy::new(RetryPolicy::DEFAULT).with_attempt_timeout(Duration::from_secs(2))),
+        CircuitBreakerConfig::DEFAULT,
+        TokenBucket::new(RateLimitConfig::DEFAULT),
+    ),
+    TokenBudget::DEFAULT,
+    valid!(HedgePolicy::builder().fixed_delay(Duration::from_secs(1)).build()),
+);
+
+#[test]
+fn the_driver_on_tokio_never_allocates() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    let (peer, mut attempts, mut hedges, mut ends) = (Peer::new("peer", HEDGED), 0, 0, [0_u32; 3]);
+    let _ = rand(); // a thread's generator is made when it is first used
+    for _ in 0..200 {
+        let operation = |ticket: &Ticket, _: &_| {
+            attempts += 1;
+            hedges += u32::from(ticket.is_hedge());
+            let lot = attempts % 5;
+            async move {
+                match lot {
+                    0 => pending().await,
+                    1 => Err("lost"),
+                    _ => Ok(lot),
+                }
+            }
+        };
+        let mut call = pin!(peer.handle().call_each(operation));
+        let end = (0..10).find_map(|_| {
+            runtime.block_on(tokio::time::advance(Duration::from_millis(150)));
+            let _inside = runtime.enter();
+            let mut polled = Poll::Pending;
+            let count = allocations(|| {
+                polled = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            });
+            assert_eq!(count, 0);
+            match polled {
+                Poll::Ready(result) => Some(usize::from(result.is_err())),
+                Poll::Pending => None,
+            }
+        });
+        ends[end.unwrap_or(2)] += 1; // what is not done by now is dropped
+    }
+    assert!(hedges > 0 && ends.iter().all(|count| *count > 0), "{hedges} {ends:?}");
+}
+
+/// What jitter draws from.
+fn rand() -> u32 {
+    let policy = RetryPolicy::builder().max_attempts(2).build().unwrap();
+    let retry = resil_std::retry::Retry::new(&policy, "warm up").clock(MockClock::default());
+    u32::from(retry.call_blocking(|| Err::<(), _>("lost")).is_err())
+}
+
+#[test]
+fn the_driver_on_threads_never_allocates() {
+    let clock = MockClock::default();
+    let peers = Peers::with("mesh", HEDGED, 4, clock.clone());
+    let (mut calls, mut ends) = (0_u32, [0_u32; 2]);
+    let _ = rand();
+    let count = allocations(|| {
+        for index in (0..4).cycle().take(400) {
+            let peer = peers.get(index).unwrap();
+            let end = peer.call_blocking(|| {
+                calls += 1;
+                if calls % 5 < 3 { Err("lost") } else { Ok(calls) }
+            });
+            ends[usize::from(end.is_err())] += 1;
+            clock.advance(Duration::from_millis(700));
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
+}
+
+#[test]
+fn a_queue_on_tokio_never_allocates() {
+    let policy = BulkheadConfig::builder().max_concurrent(4).high_reserve(1).build().unwrap();
+    let uplink = Bulkhead::new("uplink", policy);
+    let (mut admitted, mut refused, mut cancelled) = (0, 0, 0);
+    let count = allocations(|| {
+        for _ in 0..100 {
+            let all = uplink.try_acquire(3, Low).unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            let mut first = pin!(uplink.acquire(2, Normal));
+            let mut second = pin!(uplink.acquire(4, High));
+            assert!(first.as_mut().poll(&mut context).is_pending());
+            assert!(second.as_mut().poll(&mut context).is_pending());
+            let gone = pin!(uplink.acquire(1, Low)).poll(&mut context).is_pending();
+            cancelled += u32::from(gone);
+            refused += u32::from(uplink.try_acquire(1, Low).is_err());
+            drop(all);
+            let Poll::Ready(Ok(guard)) = second.poll(&mut context) else { panic!("it is free") };
+            drop(guard);
+            admitted += u32::from(first.poll(&mut context).is_ready());
+        }
+    });
+    assert_eq!((count, admitted, refused, cancelled), (0, 100, 100, 100));
+    assert_eq!((uplink.held(), uplink.waiting()), (0, 0));
+}
