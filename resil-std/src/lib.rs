@@ -96,8 +96,10 @@
 //!
 //! # Features
 //!
-//! `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
-//! a health endpoint.
+//! | feature | brings |
+//! |---|---|
+//! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
+//! | `axum` | health over HTTP: `health::http`; implies `serde` |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
