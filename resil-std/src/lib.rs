@@ -100,6 +100,7 @@
 //! |---|---|
 //! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
 //! | `axum` | health over HTTP: `health::http`; implies `serde` |
+//! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -119,6 +120,8 @@ pub use resil_core as core;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod health;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod rate_limit;
 pub mod retry;
 
