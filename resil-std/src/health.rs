@@ -4,7 +4,7 @@
 //! feed it. [`get_overall_health`](HealthChecker::get_overall_health) runs every check and answers
 //! with the worst; [`report`](HealthChecker::report) answers from what is stored and awaits nothing;
 //! [`probe`](HealthChecker::probe) is between them, for who asks often: it runs only what has no fresh
-//! result. With the feature `axum`, [`http`] answers probes over HTTP.
+//! result. With the feature `axum`, `health::http` answers probes over HTTP.
 //!
 //! # Laws
 //!
