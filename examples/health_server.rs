@@ -80,6 +80,6 @@ fn state(breaker: &CircuitBreaker) -> HealthCheckResult {
 async fn interrupted() {
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("no signal ends this: {error}");
-        pending().await
+        pending::<()>().await;
     }
 }
