@@ -5,9 +5,9 @@
 //! The server is on loopback and behaves as a busy one: 503 with `Retry-After`, 429 with a date, then
 //! an answer. The client is `reqwest`, with a breaker of the server's and a retry around it.
 
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Instant, SystemTime};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
