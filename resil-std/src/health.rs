@@ -2,7 +2,9 @@
 //!
 //! A [`HealthChecker`] is core's [registry](resil_core::health) behind a lock, with the checks that
 //! feed it. [`get_overall_health`](HealthChecker::get_overall_health) runs every check and answers
-//! with the worst; [`report`](HealthChecker::report) answers from what is stored and awaits nothing.
+//! with the worst; [`report`](HealthChecker::report) answers from what is stored and awaits nothing;
+//! [`probe`](HealthChecker::probe) is between them, for who asks often: it runs only what has no fresh
+//! result. With the feature `axum`, `health::http` answers probes over HTTP.
 //!
 //! # Laws
 //!
@@ -13,15 +15,20 @@
 //!   causes are core's, set with [`Check`].
 //! - A check runs once at a time: whoever asks while a run is going gets the result of that run. A
 //!   run that is overdue and cannot be stopped is waited for before the check is started again.
+//! - However many probes there are, they run a check at most once in its time to live, only where it
+//!   counts for the probe, and wait for a run no longer than the check's patience from its start.
 //! - Cancel-safe: runs go on without whoever asked, and their results are stored.
 //! - No lock is held while a check runs.
 //!
 //! # Defaults
 //!
 //! A check may take 5 s and its result counts for 30 s: three rounds of the 10 s period with which
-//! Kubernetes probes, half of one to answer in.
+//! Kubernetes probes, half of one to answer in. A probe waits for it for 500 ms: Kubernetes waits a
+//! second for the answer.
 
 mod check;
+#[cfg(feature = "axum")]
+pub mod http;
 mod report;
 mod run;
 
@@ -50,6 +57,8 @@ pub use resil_core::health::IntoCheckResult;
 const TARGET: &str = "resil::health";
 /// How long a check may take, where nothing else is said.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a probe waits for a run, where nothing else is said.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a result counts, where nothing else is said.
 const TTL: Duration = Duration::from_secs(30);
 
@@ -176,15 +185,16 @@ impl<const N: usize> HealthChecker<N> {
     /// zero. Nothing has changed then.
     pub fn register(&self, check: Check) -> Result<(), RegisterError> {
         let config = check.config(self.0.ttl)?;
-        let Check { name, start, timeout, .. } = check;
+        let Check { name, start, timeout, patience, .. } = check;
         let timeout = timeout.unwrap_or(self.0.timeout);
+        let patience = patience.unwrap_or(PATIENCE);
         if timeout.is_zero() {
             return Err(ConfigError::new("timeout", "timeout must be at least 1 ns").into());
         }
         let mut state = self.0.state();
         let now = SystemClock.now();
         let id = state.registry.register_with(Arc::clone(&name), config, now)?;
-        state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout))));
+        state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout, patience))));
         Ok(())
     }
 
@@ -256,6 +266,51 @@ impl<const N: usize> HealthChecker<N> {
         self.report()
     }
 
+    /// Brings up to date what counts for who asks, and says how the node is for them: runs the checks
+    /// that count for `probe` and have no fresh result, and lists those that count for it.
+    ///
+    /// Made to be asked as often as anyone likes: between two runs of a check lies its time to live at
+    /// least, and a run that is going is joined. It waits for a run no longer than the check's
+    /// [patience](Check::patience), counted from the run's start, so a check that hangs holds up the
+    /// first who ask, once, and nobody after them; until it has answered or timed out it is unknown.
+    ///
+    /// ```
+    /// use resil_std::core::health::{Groups, HealthStatus, Probe};
+    /// use resil_std::health::{Check, HealthChecker};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+    /// let checker = HealthChecker::new();
+    /// checker.register(Check::new("peers", async || false).groups(Groups::READINESS))?;
+    ///
+    /// let ready = checker.probe(Probe::Readiness).await;
+    /// assert_eq!(ready.status, HealthStatus::Unhealthy);
+    /// let alive = checker.probe(Probe::Liveness).await;
+    /// assert!(alive.status == HealthStatus::Healthy && alive.checks.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where there is a check to run.
+    pub async fn probe(&self, probe: Probe) -> OverallHealth {
+        self.refresh(probe).await;
+        self.report_for(probe)
+    }
+
+    /// Runs what [`probe`](Self::probe) runs and waits as it does, for who then asks for less than a
+    /// report, such as the [`status`](Self::status).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, where there is a check to run.
+    pub async fn refresh(&self, probe: Probe) {
+        for run in self.start_due(probe) {
+            run::ended_or_slow(run).await;
+        }
+    }
+
     /// Runs one check and says how it is; `None` when there is none of this name.
     ///
     /// # Panics
@@ -270,8 +325,15 @@ impl<const N: usize> HealthChecker<N> {
     /// How the node is by the results that are stored; runs nothing and awaits nothing.
     #[must_use]
     pub fn report(&self) -> OverallHealth {
+        self.report_for(Probe::Overall)
+    }
+
+    /// How the node is for who asks, by the results that are stored, with the checks that count for
+    /// them; runs nothing and awaits nothing.
+    #[must_use]
+    pub fn report_for(&self, probe: Probe) -> OverallHealth {
         let state = self.0.state();
-        OverallHealth::new(&state.registry.report(SystemClock.now()))
+        OverallHealth::new(&state.registry.report(SystemClock.now()), probe)
     }
 
     /// How the node is for who asks, by the results that are stored.
@@ -284,6 +346,15 @@ impl<const N: usize> HealthChecker<N> {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         self.0.state().registry.uptime(SystemClock.now())
+    }
+
+    /// Starts or joins a run of each check that an answer to `probe` wants for.
+    fn start_due(&self, probe: Probe) -> Vec<Ended> {
+        // Under the lock to the end, so that no result comes between the question and the start.
+        let state = self.0.state();
+        let due = state.registry.due(probe, SystemClock.now());
+        let runner = |due| state.runners.values().find(|(id, _)| *id == due);
+        due.filter_map(runner).map(|(id, runner)| self.run(*id, runner)).collect()
     }
 
     fn run(&self, id: CheckId, runner: &Arc<Runner>) -> Ended {

@@ -113,9 +113,12 @@
 //!
 //! # Features
 //!
-//! - `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
-//!   a health endpoint.
-//! - `quanta` and `coarse`: [clocks](clock) that cost less to read.
+//! | feature | brings |
+//! |---|---|
+//! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
+//! | `axum` | health over HTTP: `health::http`; implies `serde` |
+//! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
+//! | `quanta`, `coarse` | [clocks](clock) that cost less to read |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -137,6 +140,8 @@ pub mod call;
 pub mod circuit_breaker;
 pub mod clock;
 pub mod health;
+#[cfg(feature = "http")]
+pub mod http;
 mod log;
 pub mod rate_limit;
 pub mod retry;

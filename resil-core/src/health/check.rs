@@ -95,6 +95,16 @@ impl<Name> Check<Name> {
         self.result.as_ref()
     }
 
+    /// Whether an answer to `probe` wants for a result of it.
+    pub(super) fn is_due(&self, probe: Probe, now: Instant) -> bool {
+        self.counts_for(probe) && !self.is_in_maintenance && !self.is_fresh(now)
+    }
+
+    /// Whether it is in the group that `probe` asks about.
+    pub(super) const fn counts_for(&self, probe: Probe) -> bool {
+        self.config.groups.has(probe)
+    }
+
     /// How it is.
     pub(super) fn status(&self, now: Instant) -> CheckStatus {
         if self.is_in_maintenance {
@@ -117,7 +127,7 @@ impl<Name> Check<Name> {
 
     /// What the status of this check adds to the answer.
     pub(super) fn counts_as(&self, probe: Probe, now: Instant) -> HealthStatus {
-        if !self.config.groups.has(probe) {
+        if !self.counts_for(probe) {
             return HealthStatus::Healthy;
         }
         let status = match (self.status(now), probe) {
@@ -144,7 +154,7 @@ impl<Name> Check<Name> {
         let result = counts.and_then(|recorded| edge(recorded, self.config.ttl, now));
         match self.status(now) {
             CheckStatus::Maintenance => None,
-            CheckStatus::Unknown if self.config.groups.has(Probe::Liveness) => {
+            CheckStatus::Unknown if self.counts_for(Probe::Liveness) => {
                 earliest(result, edge(self.grace, self.config.ttl, now))
             }
             CheckStatus::Known(_) | CheckStatus::Unknown => result,

@@ -260,6 +260,32 @@ impl<Name, const N: usize> HealthRegistry<Name, N> {
         now.saturating_since(self.started)
     }
 
+    /// The checks that an answer to `probe` wants for: they count for it, are not in maintenance, and
+    /// have no fresh result. Whoever runs checks when asked, runs these: each at most once in its time
+    /// to live, however often somebody asks, and none that `probe` does not look at.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::Instant;
+    /// use resil_core::health::{CheckConfig, Groups, HealthRegistry, Probe};
+    ///
+    /// let at = |second| Instant::from_duration(Duration::from_secs(second));
+    /// let broker = CheckConfig::builder(Duration::from_secs(30)).groups(Groups::READINESS).build()?;
+    /// let mut health: HealthRegistry = HealthRegistry::new(at(0));
+    /// let broker = health.register_with("broker", broker, at(0))?;
+    /// assert_eq!(health.due(Probe::Readiness, at(0)).collect::<Vec<_>>(), [broker]);
+    /// assert_eq!(health.due(Probe::Liveness, at(0)).count(), 0);
+    ///
+    /// health.record(broker, true.into(), at(0))?;
+    /// assert_eq!(health.due(Probe::Readiness, at(29)).count(), 0);
+    /// assert_eq!(health.due(Probe::Readiness, at(30)).count(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn due(&self, probe: Probe, now: Instant) -> impl Iterator<Item = CheckId> {
+        let due = self.addressed().filter(move |(_, check)| check.is_due(probe, now));
+        due.map(|(id, _)| id)
+    }
+
     /// How many checks are registered.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -132,6 +132,34 @@ impl<'a, Name> CheckReport<'a, Name> {
         self.is_consequence
     }
 
+    /// Whether it counts for who asks.
+    #[must_use]
+    pub const fn counts_for(&self, probe: Probe) -> bool {
+        self.check.counts_for(probe)
+    }
+
+    /// What it adds to the answer to who asks: its status, no worse than its criticality lets it be,
+    /// or what an unknown one and one in maintenance [count as](super); healthy where it does not
+    /// count for `probe`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::Instant;
+    /// use resil_core::health::{HealthRegistry, HealthStatus, Probe};
+    ///
+    /// let mut health: HealthRegistry = HealthRegistry::new(Instant::EPOCH);
+    /// health.register("peers", Duration::from_secs(30), Instant::EPOCH)?;
+    /// let report = health.report(Instant::EPOCH);
+    /// let peers = report.checks().next().unwrap();
+    /// assert_eq!(peers.counts_as(Probe::Overall), HealthStatus::Degraded, "no result yet");
+    /// assert_eq!(peers.counts_as(Probe::Readiness), HealthStatus::Unhealthy);
+    /// # Ok::<(), resil_core::health::RegisterError>(())
+    /// ```
+    #[must_use]
+    pub fn counts_as(&self, probe: Probe) -> HealthStatus {
+        self.check.counts_as(probe, self.now)
+    }
+
     /// How bad it can make the node.
     #[must_use]
     pub const fn criticality(&self) -> Criticality {

@@ -36,6 +36,7 @@ pub struct Check {
     pub(super) name: Arc<str>,
     pub(super) start: Start,
     pub(super) timeout: Option<Duration>,
+    pub(super) patience: Option<Duration>,
     ttl: Option<Duration>,
     settings: Settings,
 }
@@ -88,13 +89,24 @@ impl Check {
     }
 
     fn starting(name: impl Into<Arc<str>>, start: Start) -> Self {
-        Self { name: name.into(), start, timeout: None, ttl: None, settings: Settings::default() }
+        let settings = Settings::default();
+        Self { name: name.into(), start, timeout: None, patience: None, ttl: None, settings }
     }
 
     /// How long a run may take; otherwise the checker's.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// How long a [probe](super::HealthChecker::probe) waits for a run, counted from its start;
+    /// otherwise 500 ms, half of what Kubernetes gives an answer. A probe that has waited that long
+    /// answers without a result, and so does every other one until the run has ended. Zero: no probe
+    /// waits. A check that is slow by nature wants more of it, or a task that keeps its result fresh
+    /// with [`get_overall_health`](super::HealthChecker::get_overall_health).
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// How long a result counts; otherwise the checker's.
@@ -157,6 +169,7 @@ impl fmt::Debug for Check {
         f.debug_struct("Check")
             .field("name", &self.name)
             .field("timeout", &self.timeout)
+            .field("patience", &self.patience)
             .field("ttl", &self.ttl)
             .field("settings", &self.settings)
             .finish_non_exhaustive()

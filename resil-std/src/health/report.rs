@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use jiff::Timestamp;
 use resil_core::error::Details;
-use resil_core::health::{CheckReport, CheckStatus, HealthReport, HealthStatus};
+use resil_core::health::{CheckReport, CheckStatus, HealthReport, HealthStatus, Probe};
 
 /// How the node is, and every check of it.
 ///
@@ -13,14 +13,16 @@ use resil_core::health::{CheckReport, CheckStatus, HealthReport, HealthStatus};
 /// ```json
 /// {"status":"DEGRADED","timestamp":"2026-11-24T00:20:00Z","uptime_ns":60000000000,
 ///  "maintenance":false,
-///  "checks":[{"name":"peers","status":"DEGRADED","consequence":false,"message":"3 of 5 connected",
-///             "details":{"peer_count":3},"timestamp":"2026-11-24T00:19:59Z"}]}
+///  "checks":[{"name":"peers","status":"DEGRADED","counts_as":"DEGRADED","consequence":false,
+///             "message":"3 of 5 connected","details":{"peer_count":3},
+///             "timestamp":"2026-11-24T00:19:59Z"}]}
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct OverallHealth {
-    /// The worst of all checks, an unknown one counting as degraded; healthy without any.
+    /// For who asks: the worst of all that counts for them ([which](resil_core::health)); healthy
+    /// without any.
     pub status: HealthStatus,
     /// When this was said: RFC 3339 when displayed or serialised.
     pub timestamp: Timestamp,
@@ -29,7 +31,7 @@ pub struct OverallHealth {
     pub uptime: Duration,
     /// Whether the whole node is in maintenance.
     pub maintenance: bool,
-    /// Every check that is registered, in no particular order.
+    /// Every check that counts for who asks, in no particular order.
     pub checks: Vec<CheckHealth>,
 }
 
@@ -42,6 +44,8 @@ pub struct CheckHealth {
     pub name: String,
     /// Its status; unknown without a fresh result.
     pub status: CheckStatus,
+    /// What it adds to the status of the whole.
+    pub counts_as: HealthStatus,
     /// Whether it is not well because of another one: look there first.
     pub consequence: bool,
     /// What its last result says, or why there is none that counts.
@@ -71,25 +75,28 @@ impl OverallHealth {
 
     pub(super) fn new<Name: AsRef<str>, const N: usize>(
         report: &HealthReport<'_, Name, N>,
+        probe: Probe,
     ) -> Self {
         let timestamp = Timestamp::now();
+        let checks = report.checks().filter(|check| check.counts_for(probe));
         Self {
-            status: report.overall(),
+            status: report.status(probe),
             timestamp,
             uptime: report.uptime(),
             maintenance: report.is_in_maintenance(),
-            checks: report.checks().map(|check| CheckHealth::new(&check, timestamp)).collect(),
+            checks: checks.map(|check| CheckHealth::new(&check, probe, timestamp)).collect(),
         }
     }
 }
 
 impl CheckHealth {
-    pub(super) fn new<Name: AsRef<str>>(check: &CheckReport<'_, Name>, now: Timestamp) -> Self {
+    fn new<Name: AsRef<str>>(check: &CheckReport<'_, Name>, probe: Probe, now: Timestamp) -> Self {
         // The wall clock may be set at any time, so an age is all that can be placed on it.
         let recorded = |age| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         Self {
             name: check.name().as_ref().to_owned(),
             status: check.status(),
+            counts_as: check.counts_as(probe),
             consequence: check.is_consequence(),
             message: check.message().to_string(),
             details: check.details().cloned().unwrap_or_default(),
@@ -120,17 +127,18 @@ mod tests {
         health.record(peers, found, Instant::EPOCH).unwrap();
 
         let report = health.report(Instant::from_duration(Duration::from_secs(2)));
-        let mut overall = OverallHealth::new(&report);
+        let mut overall = OverallHealth::new(&report, Probe::Overall);
         let now: Timestamp = "2026-11-24T00:20:00Z".parse().unwrap();
-        overall.checks = report.checks().map(|check| CheckHealth::new(&check, now)).collect();
+        overall.checks =
+            report.checks().map(|check| CheckHealth::new(&check, Probe::Overall, now)).collect();
         overall.timestamp = now;
         assert_eq!(
             serde_json::to_string(&overall).unwrap(),
             "{\"status\":\"DEGRADED\",\"timestamp\":\"2026-11-24T00:20:00Z\",\
              \"uptime_ns\":2000000000,\"maintenance\":false,\"checks\":[\
-             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"consequence\":false,\"message\":\"3 of 5 connected\",\
+             {\"name\":\"peers\",\"status\":\"DEGRADED\",\"counts_as\":\"DEGRADED\",\"consequence\":false,\"message\":\"3 of 5 connected\",\
              \"details\":{\"peer_count\":3},\"timestamp\":\"2026-11-24T00:19:58Z\"},\
-             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"consequence\":false,\"message\":\"no result yet\",\
+             {\"name\":\"disk\",\"status\":\"UNKNOWN\",\"counts_as\":\"DEGRADED\",\"consequence\":false,\"message\":\"no result yet\",\
              \"details\":{},\"timestamp\":null}]}"
         );
     }
@@ -142,6 +150,7 @@ mod tests {
         health.record(id, true.into(), Instant::EPOCH).unwrap();
         let report = health.report(Instant::MAX);
         let check = report.checks().next().unwrap();
-        assert_eq!(CheckHealth::new(&check, Timestamp::MIN).timestamp, Some(Timestamp::MIN));
+        let check = CheckHealth::new(&check, Probe::Overall, Timestamp::MIN);
+        assert_eq!(check.timestamp, Some(Timestamp::MIN));
     }
 }

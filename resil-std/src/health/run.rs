@@ -1,5 +1,6 @@
 //! One run of a check: started once, awaited by many, ended by its own timeout.
 
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,7 @@ use super::check::Start;
 pub(super) struct Runner {
     start: Start,
     timeout: Duration,
+    patience: Duration,
     run: Mutex<Run>,
 }
 
@@ -25,18 +27,25 @@ struct Run {
     overdue: Option<JoinHandle<HealthCheckResult>>,
 }
 
-/// Closes when a run has ended and its result is stored.
+/// Changes when a run has taken longer than whoever probes waits for, and closes when it has ended
+/// and its result is stored.
 pub(super) type Ended = watch::Receiver<()>;
 
 /// Waits until a run has ended.
 pub(super) async fn ended(mut run: Ended) {
-    // Nothing is ever sent: the answer is that the sender has gone.
+    while run.changed().await.is_ok() {}
+}
+
+/// Waits until a run has ended, or has taken longer than its check's patience; not at all where it
+/// already has.
+pub(super) async fn ended_or_slow(mut run: Ended) {
+    // Either way there is nothing more to wait for.
     let _ = run.changed().await;
 }
 
 impl Runner {
-    pub(super) fn new(start: Start, timeout: Duration) -> Self {
-        Self { start, timeout, run: Mutex::default() }
+    pub(super) fn new(start: Start, timeout: Duration, patience: Duration) -> Self {
+        Self { start, timeout, patience, run: Mutex::default() }
     }
 
     /// Starts a run, or joins the one that is going.
@@ -55,7 +64,16 @@ impl Runner {
         let overdue = run.overdue.take();
         let runner = Arc::clone(self);
         tokio::spawn(async move {
-            store(runner.result(overdue).await);
+            let mut result = pin!(runner.result(overdue));
+            let result = match time::timeout(runner.patience, &mut result).await {
+                Ok(result) => result,
+                Err(_) => {
+                    // Nobody may be there to be told.
+                    let _ = end.send(());
+                    result.await
+                }
+            };
+            store(result);
             drop(end);
         });
         run.going = Some(ended.clone());

@@ -288,3 +288,27 @@ fn other_settings_keep_the_status_and_revive_nothing() {
     health.unregister(id).unwrap();
     assert_eq!(health.reconfigure(id, config(1, 1), at(141)), Err(UnknownCheck));
 }
+
+#[test]
+fn due_is_what_counts_for_who_asks_has_no_fresh_result_and_is_not_in_maintenance() {
+    use crate::health::Groups;
+    let (mut health, peers) = one();
+    let config = CheckConfig::builder(TTL).groups(Groups::LIVENESS).build().unwrap();
+    let radio = health.register_with("radio", config, at(100)).unwrap();
+    let due =
+        |health: &HealthRegistry<_, 4>, probe, now| -> Vec<_> { health.due(probe, now).collect() };
+    assert_eq!(due(&health, Probe::Liveness, at(100)), [peers, radio]);
+    assert_eq!(due(&health, Probe::Overall, at(100)), [peers, radio]);
+    assert_eq!(due(&health, Probe::Readiness, at(100)), [peers]);
+
+    health.record(peers, HealthCheckResult::unhealthy("down"), at(100)).unwrap();
+    assert_eq!(due(&health, Probe::Readiness, at(109)), []);
+    assert_eq!(due(&health, Probe::Liveness, at(109)), [radio]);
+    assert_eq!(due(&health, Probe::Readiness, at(110)), [peers]);
+    health.begin_maintenance(peers).unwrap();
+    assert_eq!(due(&health, Probe::Readiness, at(110)), []);
+    health.end_maintenance(peers, at(110)).unwrap();
+    assert_eq!(due(&health, Probe::Readiness, at(110)), [peers]);
+    health.unregister(peers).unwrap();
+    assert_eq!(due(&health, Probe::Readiness, at(110)), []);
+}
