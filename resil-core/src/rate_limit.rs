@@ -118,7 +118,7 @@ pub use sliding_window::{
     ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
 };
 pub use strict_bucket::StrictBucket;
-pub use token_bucket::{BucketCharge, BucketState, Step, TokenBucket};
+pub use token_bucket::{BucketCharge, BucketNumbers, BucketState, Step, TokenBucket};
 pub use warm_up::{WarmUp, WarmUpCharge, WarmUpState};
 
 use crate::outcome::Rejected;

@@ -98,6 +98,8 @@
 //!
 //! `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
 //! a health endpoint.
+//!
+//! `redis`: the module `redis`, a quota that nodes share through Redis.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -118,6 +120,8 @@ pub mod circuit_breaker;
 pub mod clock;
 pub mod health;
 pub mod rate_limit;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod retry;
 
 pub use circuit_breaker::CircuitBreaker;

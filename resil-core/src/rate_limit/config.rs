@@ -71,6 +71,35 @@ impl RateLimitConfig {
         self.burst_size
     }
 
+    /// The share of one of `nodes` nodes that limit by themselves: a `nodes`-th of the rate, to the
+    /// nanosecond, and of the burst, rounded down, but at least 1.
+    ///
+    /// All shares together admit at the rate of the whole, and `max(burst_size, nodes)` at once.
+    ///
+    /// # Errors
+    ///
+    /// When `nodes` is zero, or the share does not make a valid configuration.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::rate_limit::RateLimitConfig;
+    ///
+    /// let share = RateLimitConfig::DEFAULT.share(4)?; // of 100 a minute, 10 at once
+    /// assert_eq!((share.max_requests(), share.time_window()), (100, Duration::from_secs(240)));
+    /// assert_eq!(share.burst_size(), 2);
+    /// assert_eq!(RateLimitConfig::DEFAULT.share(0).unwrap_err().setting(), "nodes");
+    /// # Ok::<(), resil_core::ConfigError>(())
+    /// ```
+    pub const fn share(self, nodes: u32) -> Result<Self, ConfigError> {
+        let burst_size = match self.burst_size.checked_div(nodes) {
+            None => return Err(ConfigError::new("nodes", "nodes must be at least 1")),
+            Some(0) => 1,
+            Some(burst_size) => burst_size,
+        };
+        let time_window = self.time_window().saturating_mul(nodes); // 96 bits of nanoseconds fit
+        RateLimitConfigBuilder { max_requests: self.max_requests, time_window, burst_size }.build()
+    }
+
     /// [`time_window`](Self::time_window) in nanoseconds.
     #[inline]
     pub(super) const fn window_nanos(&self) -> u64 {
