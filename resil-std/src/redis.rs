@@ -57,9 +57,10 @@
 //!
 //! # Cost
 //!
-//! One round trip, and in Redis some tens of microseconds of its only thread, so some ten thousand
-//! decisions a second in all. A refused peer costs as much: put a local limiter before it against floods. The
-//! first request connects and loads the script, some round trips more.
+//! One round trip, and about 25 µs of the only thread that Redis has: `redis-benchmark` reaches two fifths
+//! of the requests a second that it reaches with `GET`. A refused peer costs as much, so put a local
+//! limiter before it against floods. The first request connects and loads the script, some round trips
+//! more.
 //!
 //! # Versions
 //!
@@ -256,6 +257,7 @@ impl<K: AsRef<[u8]> + Hash + Eq + Clone + Debug> SharedLimiter<K> {
                     guard.ignore();
                 } else {
                     guard.failure(FailureClass::Transient);
+                    link.renew();
                 }
                 Err(NoAnswer::Failed(error))
             }

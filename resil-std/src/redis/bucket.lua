@@ -72,8 +72,8 @@ local function product(a, b)
     return {limbs[5], limbs[6], limbs[7], limbs[8]}, {limbs[1], limbs[2], limbs[3], limbs[4]}
 end
 
+local NONE = {0, 0, 0, 0}
 local ONE = {1, 0, 0, 0}
-local TWO = {2, 0, 0, 0}
 
 local function read_bucket(bytes)
     return {
@@ -91,19 +91,10 @@ end
 local function unit_of(bucket, now)
     local high, low = product(now, bucket.excess)
     low = add(low, add(half(bucket.excess), {0, 0, 0, 32768}))
-    local unit = add(now, high)
-    if low[4] >= BASE then
-        low[4] = low[4] - BASE
-        unit = add(unit, ONE)
-    end
-    -- The product falls short by less than this much, so only here it can be one unit behind.
-    if add(low, add(now, TWO))[4] >= BASE then
-        local following = add(unit, ONE)
-        if not less(now, begin(bucket, following)) then
-            return following
-        end
-    end
-    return unit
+    local carry = low[4] >= BASE and ONE or NONE
+    local unit = add(add(now, high), carry)
+    local following = add(unit, ONE)
+    return less(now, begin(bucket, following)) and unit or following
 end
 
 -- The state to store and the unit of `now`; nothing where the state stays as it is.

@@ -13,7 +13,8 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// A connection that all share: requests wait in it for their replies, not for each other.
 ///
 /// The connection manager replaces one that broke, but keeps one that is silent, such as to a machine
-/// that is off: until TCP gives up, which takes a quarter of an hour. [`renew`](Self::renew) is for that.
+/// that is off, until TCP gives up, which takes a quarter of an hour; and one to a server whose name
+/// has come to stand for another. [`renew`](Self::renew) is for these.
 pub(super) struct Link {
     client: Client,
     manager: Mutex<Option<ConnectionManager>>,

@@ -143,6 +143,20 @@ async fn a_node_starts_and_decides_while_redis_is_away_and_finds_it_later() {
     until_shared(&node).await;
 }
 
+#[tokio::test]
+async fn a_replica_grants_nothing_and_is_asked_again_once_it_leads() {
+    let server = Server::start();
+    let node = node(server.client());
+    until_shared(&node).await;
+    server.ask::<()>("REPLICAOF", &["127.0.0.1", "1"]);
+    while node.state() == State::Closed {
+        let one = ask(&node).await;
+        assert!(one.source == Source::Local || !one.is_admitted);
+    }
+    server.ask::<()>("REPLICAOF", &["NO", "ONE"]);
+    until_shared(&node).await;
+}
+
 /// A wire to the server at `port`; all that go through it fall silent when told, and stay open.
 async fn wire(port: u16) -> (Client, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
