@@ -244,7 +244,7 @@ impl<K: AsRef<[u8]> + Hash + Eq + Clone + Debug> SharedLimiter<K> {
         let Shared { keys, script, link, timeout, breaker, .. } = &*self.0;
         let guard = breaker.try_acquire().map_err(|open| NoAnswer::NotAsked(open.refusal()))?;
         let take = async {
-            let mut connection = link.connection()?;
+            let mut connection = link.connection().await?;
             script.take(&mut connection, &keys.key(id.as_ref()), tokens).await
         };
         match tokio::time::timeout(*timeout, take).await {

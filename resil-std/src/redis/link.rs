@@ -2,12 +2,13 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, RedisResult};
+use ::redis::{Client, ErrorKind, RedisError, RedisResult};
+use tokio::sync::watch;
 
-/// How long a connection that is made in the background may take. Some round trips, over TLS too.
+/// How long a connection may take to be made, in the background. Some round trips, over TLS too.
 const CONNECTING: Duration = Duration::from_secs(2);
 
 /// A connection that all share: requests wait in it for their replies, not for each other.
@@ -17,23 +18,24 @@ const CONNECTING: Duration = Duration::from_secs(2);
 /// has come to stand for another. [`renew`](Self::renew) is for these.
 pub(super) struct Link {
     client: Client,
-    manager: Mutex<Option<ConnectionManager>>,
+    current: watch::Sender<Option<ConnectionManager>>,
     is_renewing: AtomicBool,
 }
 
 impl Link {
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client, manager: Mutex::new(None), is_renewing: AtomicBool::new(false) }
+    pub(super) fn new(client: Client) -> Self {
+        let (current, is_renewing) = (watch::Sender::new(None), AtomicBool::new(false));
+        Self { client, current, is_renewing }
     }
 
-    /// The connection in use; the first one is made by whoever asks it something.
-    pub(super) fn connection(&self) -> RedisResult<ConnectionManager> {
-        let mut manager = self.manager();
-        if let Some(manager) = &*manager {
-            return Ok(manager.clone());
+    /// The connection in use. The first one is waited for, as long as whoever asks has patience.
+    pub(super) async fn connection(self: &Arc<Self>) -> RedisResult<ConnectionManager> {
+        let mut current = self.current.subscribe();
+        if current.borrow().is_none() {
+            self.renew();
         }
-        let first = ConnectionManager::new_lazy_with_config(self.client.clone(), config())?;
-        Ok(manager.insert(first).clone())
+        let first = current.wait_for(Option::is_some).await.ok().and_then(|first| first.clone());
+        first.ok_or_else(|| RedisError::from((ErrorKind::ClientError, "there is no connection")))
     }
 
     /// Makes a connection in the background, which takes the place of the one in use once it stands.
@@ -42,27 +44,26 @@ impl Link {
         if self.is_renewing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let link = Arc::clone(self);
+        let renewal = Renewal(Arc::clone(self));
         tokio::spawn(async move {
+            let Renewal(link) = &renewal;
+            // One attempt: when to try again is the breaker's business. Whoever waits for a reply times it.
+            let config = ConnectionManagerConfig::new()
+                .set_number_of_retries(0)
+                .set_connection_timeout(CONNECTING);
             let client = link.client.clone();
-            if let Ok(fresh) = ConnectionManager::new_with_config(client, config()).await {
-                *link.manager() = Some(fresh);
+            if let Ok(fresh) = ConnectionManager::new_with_config(client, config).await {
+                link.current.send_replace(Some(fresh));
             }
-            link.is_renewing.store(false, Ordering::Release);
         });
-    }
-
-    /// What is under the lock is one value, whole after any panic.
-    fn manager(&self) -> MutexGuard<'_, Option<ConnectionManager>> {
-        self.manager.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One attempt to connect: when to try again is the breaker's business. Replies are timed by whoever
-/// waits for them.
-fn config() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(CONNECTING))
-        .set_response_timeout(None)
+/// The one renewal under way, until it ends, however it ends: with its runtime too.
+struct Renewal(Arc<Link>);
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.0.is_renewing.store(false, Ordering::Release);
+    }
 }

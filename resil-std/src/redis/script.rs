@@ -71,5 +71,5 @@ fn state(bytes: &[u8]) -> RedisResult<BucketState> {
 }
 
 fn unexpected(what: &'static str) -> RedisError {
-    RedisError::from((ErrorKind::UnexpectedReturnType, what))
+    RedisError::from((ErrorKind::TypeError, what))
 }

@@ -78,7 +78,7 @@ fn the_script_decides_as_cores_bucket_does_at_any_rate_state_and_time() {
         let (mut questions, mut expected) = (Vec::new(), Vec::new());
         for _ in 0..200 {
             now = random.instant(now, opens);
-            if random.next() % 16 == 0 {
+            if random.next().is_multiple_of(16) {
                 state = random.next();
             }
             let burst = u64::from(bucket.config().burst_size());

@@ -10,6 +10,7 @@ use std::time::Instant;
 use std::{env, fs, process, thread};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use resil_std::redis::Client;
 
@@ -70,6 +71,7 @@ impl Server {
     /// It stands still, and its connections stay open.
     pub(crate) fn halt(&self) {
         self.signal(Signal::SIGSTOP);
+        waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
     }
 
     pub(crate) fn resume(&self) {
@@ -77,7 +79,11 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
     /// Waits until it answers; `false` when it has ended.
