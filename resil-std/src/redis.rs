@@ -25,6 +25,14 @@
 //! A request whose reply is lost may have been taken from the bucket in Redis and is decided again here:
 //! tokens are wasted, never minted. So are those of a call that is dropped while it waits.
 //!
+//! # How
+//!
+//! Redis runs Lua, whose numbers are exact up to 2^53 only. So the script follows the steps of
+//! [`BucketNumbers`](resil_core::rate_limit::BucketNumbers) in limbs of 16 bits, and returns the state
+//! before and after and the time. With these core decides once more, which makes the answer and the
+//! instant of a refusal; should the two ever differ, Redis counts as failed. A test holds the script to core
+//! at any rate, state and time.
+//!
 //! # Consistency and failover
 //!
 //! One Redis decides, so its decisions have one order. Replication is asynchronous: a replica that
@@ -51,8 +59,8 @@
 //!
 //! - Where each node may have a fixed share: a [`RateLimiter`] with
 //!   [`share`](RateLimitConfig::share) costs nanoseconds and cannot be away.
-//! - Where no window may ever see more than `max_requests`, or where exceeding the quota during an outage does
-//!   harm: these are the bounds above and no better.
+//! - Where no window may ever see more than `max_requests`, or where exceeding the quota during an outage
+//!   does harm: the bounds are those above and no better.
 //! - As a lock, or for money.
 //!
 //! # Cost

@@ -239,4 +239,22 @@ mod tests {
         assert!(builder(1 << 62).build().is_ok());
         assert_eq!(setting(builder((1 << 62) + 1)), "burst_size");
     }
+
+    #[test]
+    fn all_shares_together_are_the_whole_or_one_request_a_node() {
+        for (burst, nodes, share) in [(10, 1, 10), (10, 3, 3), (10, 10, 1), (10, 11, 1)] {
+            let whole = RateLimitConfig::builder().burst_size(burst).build().unwrap();
+            let part = whole.share(nodes).unwrap();
+            assert_eq!(part.burst_size(), share);
+            assert!(part.burst_size() * nodes <= burst.max(nodes));
+            // As many requests in as many windows as there are nodes.
+            assert_eq!(part.max_requests(), whole.max_requests());
+            assert_eq!(part.time_window(), whole.time_window() * nodes);
+        }
+        let rare = RateLimitConfig::builder().max_requests(1).burst_size(1);
+        let rare = rare.time_window(Duration::from_nanos(1 << 61)).build().unwrap();
+        assert!(rare.share(2).is_ok());
+        assert_eq!(rare.share(3).unwrap_err().setting(), "burst_size");
+        assert_eq!(rare.share(u32::MAX).unwrap_err().setting(), "time_window");
+    }
 }

@@ -18,8 +18,8 @@ use crate::time::Instant;
 /// 5. Else it refuses. Where `state > unit + 2 · full` the clock has stepped back, and it stores
 ///    `unit + full`.
 ///
-/// Sums in 4 and 5 may take 65 bits. `resil-std` has a script in Lua that does this, and a test that holds it to
-/// [`step`](TokenBucket::step).
+/// Sums in 4 and 5 may take 65 bits. `resil-std` has a script in Lua that does this, and a test that holds
+/// it to [`step`](TokenBucket::step).
 ///
 /// ```
 /// use core::time::Duration;
