@@ -99,7 +99,8 @@
 //! `serde`: wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of
 //! a health endpoint.
 //!
-//! `redis`: the module `redis`, a quota that nodes share through Redis.
+//! `redis`: the module `redis`, a quota that nodes share through Redis. A check there that is dropped while
+//! it waits may have taken its tokens.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
