@@ -9,6 +9,7 @@
 #![cfg(unix)] // signals stop and kill the server
 
 mod arithmetic;
+mod events;
 mod outage;
 mod semantics;
 mod server;
