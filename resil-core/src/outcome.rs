@@ -251,6 +251,28 @@ impl Rejected {
         self.code
     }
 
+    /// The same refusal on a clock that shows `there` when the one it was made by shows `here`. What
+    /// is due by then is due at `there`.
+    ///
+    /// For a refusal that comes from another machine: pass the instant at which that machine decided,
+    /// and the instant at which the answer arrived. The wait is then never too short.
+    ///
+    /// ```
+    /// use resil_core::{ErrorCode, Instant, Rejected, RetryAt};
+    ///
+    /// let at = |nanos| Instant::from_nanos(nanos);
+    /// let theirs = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::At(at(1_007)));
+    /// assert_eq!(theirs.on_clock(at(1_000), at(20)).retry(), RetryAt::At(at(27)));
+    /// ```
+    #[inline]
+    pub const fn on_clock(self, here: Instant, there: Instant) -> Self {
+        let retry = match self.retry() {
+            RetryAt::At(at) => RetryAt::At(there.saturating_add(at.saturating_since(here))),
+            other => other,
+        };
+        Self::new(self.code, retry)
+    }
+
     /// When to come back.
     #[must_use]
     #[inline]

@@ -119,7 +119,9 @@ pub use sliding_window::{
     ExactLog, ExactLogState, LogCharge, SubWindows, SubWindowsCharge, SubWindowsState, Window,
 };
 pub use strict_bucket::StrictBucket;
-pub use token_bucket::{Bucket, BucketCharge, BucketState, PlainStep, Step, TokenBucket};
+pub use token_bucket::{
+    Bucket, BucketCharge, BucketNumbers, BucketState, PlainStep, Step, TokenBucket,
+};
 pub use warm_up::{WarmUp, WarmUpCharge, WarmUpState};
 
 use crate::outcome::Rejected;

@@ -71,6 +71,35 @@ impl RateLimitConfig {
         self.burst_size
     }
 
+    /// The share of one of `nodes` nodes that limit by themselves: a `nodes`-th of the rate, to the
+    /// nanosecond, and of the burst, rounded down, but at least 1.
+    ///
+    /// All shares together admit at the rate of the whole, and `max(burst_size, nodes)` at once.
+    ///
+    /// # Errors
+    ///
+    /// When `nodes` is zero, or the share does not make a valid configuration.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::rate_limit::RateLimitConfig;
+    ///
+    /// let share = RateLimitConfig::DEFAULT.share(4)?; // of 100 a minute, 10 at once
+    /// assert_eq!((share.max_requests(), share.time_window()), (100, Duration::from_secs(240)));
+    /// assert_eq!(share.burst_size(), 2);
+    /// assert_eq!(RateLimitConfig::DEFAULT.share(0).unwrap_err().setting(), "nodes");
+    /// # Ok::<(), resil_core::ConfigError>(())
+    /// ```
+    pub const fn share(self, nodes: u32) -> Result<Self, ConfigError> {
+        let burst_size = match self.burst_size.checked_div(nodes) {
+            None => return Err(ConfigError::new("nodes", "nodes must be at least 1")),
+            Some(0) => 1,
+            Some(burst_size) => burst_size,
+        };
+        let time_window = self.time_window().saturating_mul(nodes); // 96 bits of nanoseconds fit
+        RateLimitConfigBuilder { max_requests: self.max_requests, time_window, burst_size }.build()
+    }
+
     /// [`time_window`](Self::time_window) in nanoseconds.
     #[inline]
     pub(super) const fn window_nanos(&self) -> u64 {
@@ -209,5 +238,23 @@ mod tests {
         };
         assert!(builder(1 << 62).build().is_ok());
         assert_eq!(setting(builder((1 << 62) + 1)), "burst_size");
+    }
+
+    #[test]
+    fn all_shares_together_are_the_whole_or_one_request_a_node() {
+        for (burst, nodes, share) in [(10, 1, 10), (10, 3, 3), (10, 10, 1), (10, 11, 1)] {
+            let whole = RateLimitConfig::builder().burst_size(burst).build().unwrap();
+            let part = whole.share(nodes).unwrap();
+            assert_eq!(part.burst_size(), share);
+            assert!(part.burst_size() * nodes <= burst.max(nodes));
+            // As many requests in as many windows as there are nodes.
+            assert_eq!(part.max_requests(), whole.max_requests());
+            assert_eq!(part.time_window(), whole.time_window() * nodes);
+        }
+        let rare = RateLimitConfig::builder().max_requests(1).burst_size(1);
+        let rare = rare.time_window(Duration::from_nanos(1 << 61)).build().unwrap();
+        assert!(rare.share(2).is_ok());
+        assert_eq!(rare.share(3).unwrap_err().setting(), "burst_size");
+        assert_eq!(rare.share(u32::MAX).unwrap_err().setting(), "time_window");
     }
 }

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod carry;
+mod elsewhere;
 mod limit;
 mod reserve;
 mod units;
@@ -12,6 +13,8 @@ use super::RateLimitConfig;
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::time::Instant;
+
+pub use elsewhere::BucketNumbers;
 
 /// A bucket of `burst_size` tokens that refills at `max_requests / time_window`. The policy; what
 /// changes per peer is a [`BucketState`] of eight bytes.

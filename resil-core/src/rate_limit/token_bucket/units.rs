@@ -11,9 +11,10 @@ impl TokenBucket {
         self.full
     }
 
-    /// Units in so many tokens; at most what 64 bits hold.
+    /// Units in so many tokens, in which [`BucketState`] counts; at most what 64 bits hold.
+    #[must_use]
     #[inline]
-    pub(in crate::rate_limit) const fn units(&self, tokens: u32) -> u64 {
+    pub const fn units(&self, tokens: u32) -> u64 {
         self.token.saturating_mul(tokens as u64)
     }
 
