@@ -1,8 +1,12 @@
-//! The composed call under tokio's paused time, and on threads by a mock clock.
+//! The composed call under tokio's paused time.
 
 #[path = "call/elsewhere.rs"]
 mod elsewhere;
 mod paused_time;
+#[path = "call/reconfigure.rs"]
+mod reconfigure;
+#[path = "call/threads.rs"]
+mod threads;
 
 use core::cell::{Cell, RefCell};
 use core::future::{Future, pending};
@@ -21,8 +25,8 @@ use resil_std::core::outcome::{Classification, Classify, FailureClass, RetryHint
 use resil_std::core::rate_limit::{Limit, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
-use resil_std::core::{Clock, ErrorCode, Instant, Ratio};
-use resil_std::{MockClock, Peer, Peers, SystemClock};
+use resil_std::core::{Clock, ErrorCode, Ratio};
+use resil_std::{Peer, Peers, SystemClock};
 use std::panic::catch_unwind;
 use tokio::time::advance;
 
@@ -429,175 +433,4 @@ async fn a_future_of_a_call_goes_to_another_thread_where_its_operation_does() {
     assert_eq!(tokio::spawn(call).await.unwrap(), Ok(7));
     let call = is_send(async move { peers.get(2)?.call(async || Ok::<_, &str>(7)).await.ok() });
     assert_eq!(tokio::spawn(call).await.unwrap(), Some(7));
-}
-
-/// The same policy by a clock that sleeping moves.
-fn on_a_thread(policy: Policy) -> (Peer<Policy, MockClock>, MockClock) {
-    let clock = MockClock::default();
-    (Peer::with("peer", policy, clock.clone()), clock)
-}
-
-fn secs(secs: u64) -> Instant {
-    Instant::from_duration(Duration::from_secs(secs))
-}
-
-#[test]
-fn on_a_thread_attempts_start_when_the_policy_says() {
-    let (peer, clock) = on_a_thread(policy(10, 3, 2));
-    let mut starts = Vec::new();
-    let error = peer
-        .call_blocking(|| {
-            starts.push(clock.now());
-            Err::<(), _>("no answer")
-        })
-        .unwrap_err();
-    assert_eq!(starts, [secs(0), secs(1), secs(3)]);
-    assert_eq!(error.code(), ErrorCode::RetryExhausted);
-    assert_eq!(error.operation_error(), Some(&"no answer"));
-}
-
-#[test]
-fn on_a_thread_an_attempt_counts_as_it_ends_even_after_its_deadline() {
-    let (peer, clock) = on_a_thread(policy(10, 3, 2));
-    let answer = peer.handle().call_each_blocking(|ticket, _| {
-        assert_eq!(ticket.deadline(), Some(secs(2)));
-        clock.advance(Duration::from_secs(25));
-        Ok::<_, &str>(ticket.number())
-    });
-    assert_eq!(answer, Ok(1));
-}
-
-#[test]
-fn on_a_thread_the_deadline_of_the_caller_ends_what_the_policy_would_go_on_with() {
-    let (peer, clock) = on_a_thread(policy(10, 3, 2));
-    let hurried = peer.handle().deadline(Deadline::at(secs(2)));
-    let mut calls = 0;
-    let error = hurried
-        .call_blocking(|| {
-            calls += 1;
-            clock.advance(Duration::from_millis(1_500));
-            Err::<(), _>("no answer")
-        })
-        .unwrap_err();
-    assert_eq!((error.code(), calls), (ErrorCode::RetryFailed, 1));
-    assert_eq!(clock.now(), Instant::from_duration(Duration::from_millis(1_500)));
-}
-
-#[test]
-fn on_a_thread_a_hedge_follows_a_failure_and_none_is_made_beside_an_attempt() {
-    let clock = MockClock::default();
-    let hedge = HedgePolicy::builder().fixed_delay(Duration::from_millis(500)).build().unwrap();
-    let policy = HedgedPolicy::new(policy(10, 10, 0), TokenBudget::DEFAULT, hedge);
-    let peer = Peer::with("peer", policy, clock.clone());
-    let mut hedges = Vec::new();
-    let slow = |ticket: &resil_std::core::call::Ticket, _: &_| {
-        hedges.push(ticket.is_hedge());
-        clock.advance(Duration::from_millis(1_900));
-        if hedges.len() == 1 { Err("no answer") } else { Ok(clock.now().as_nanos() / 1_000_000) }
-    };
-    assert_eq!(peer.handle().call_each_blocking(slow), Ok(3_800));
-    assert_eq!(hedges, [false, true]);
-}
-
-#[test]
-fn on_a_thread_a_panic_is_a_failure_and_holds_nothing() {
-    let (peer, clock) = on_a_thread(policy(1, 3, 2));
-    let dies = || -> Result<(), &str> { panic!("a fault in the program") };
-    assert!(catch_unwind(AssertUnwindSafe(|| peer.call_blocking(dies).is_ok())).is_err());
-    let refused = peer.call_blocking(dies).unwrap_err();
-    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
-    clock.advance(Duration::from_secs(10));
-    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7), "the probe slot is free");
-}
-
-#[test]
-fn threads_that_share_a_peer_take_no_more_than_it_has() {
-    let (peer, _) = on_a_thread(policy(100, 7, 0));
-    let answered: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let peer = peer.clone();
-                let call = move || peer.call_blocking(|| Ok::<_, &str>(())).is_ok();
-                scope.spawn(move || (0..5).filter(|_| call()).count())
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-    });
-    assert_eq!(answered, 7);
-}
-
-#[test]
-fn another_policy_keeps_what_is_known() {
-    let (peer, clock) = on_a_thread(policy(2, 4, 0));
-    let left =
-        || peer.handle().apply(|policy, state, now| policy.limit().available(&state.limit, now));
-    peer.call_blocking(|| Ok::<_, &str>(())).unwrap();
-    peer.call_blocking(|| Ok::<_, &str>(())).unwrap();
-    assert_eq!(left(), 2);
-    peer.reconfigure(policy(2, 8, 0));
-    assert_eq!(left(), 6, "two are spent");
-    assert_eq!(peer.handle().policy().limit().config().burst_size(), 8);
-
-    let fails = || Err::<(), _>("no answer");
-    assert_eq!(peer.call_blocking(fails).unwrap_err().code(), ErrorCode::CircuitBreakerOpen);
-    peer.reconfigure(policy(100, 8, 0));
-    assert_eq!(peer.call_blocking(fails).unwrap_err().code(), ErrorCode::CircuitBreakerOpen);
-    clock.advance(Duration::from_secs(10));
-    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_call_that_is_under_way_goes_on_under_another_policy() {
-    at_zero();
-    let (peer, starts) = (plain(), RefCell::new(Vec::new()));
-    let fails = async || {
-        starts.borrow_mut().push(now_millis());
-        Err::<(), _>("no answer")
-    };
-    let reconfigure = async {
-        SystemClock.sleep_until(ms(500)).await;
-        let once = RetryPolicy::builder().max_attempts(1).build().unwrap().classify(ByText);
-        let (breaker, limit) = (*policy(10, 3, 2).breaker(), policy(10, 3, 2).limit().clone());
-        peer.reconfigure(PeerPolicy::new(CallPolicy::new(once), breaker, limit));
-    };
-    let (error, ()) = tokio::join!(peer.call(fails), reconfigure);
-    assert_eq!(error.unwrap_err().code(), ErrorCode::RetryExhausted);
-    // The second attempt was decided before; there is no third.
-    assert_eq!(*starts.borrow(), [0, 1_000]);
-    assert_eq!(tokens(&peer), 2, "one has come back, and the attempts took theirs");
-}
-
-#[test]
-fn peers_get_another_policy_all_of_them() {
-    let peers = Peers::with("mesh", policy(1, 3, 0), 2, MockClock::default());
-    peers.reconfigure(policy(1, 5, 0));
-    for index in 0..peers.len() {
-        assert_eq!(peers.get(index).unwrap().policy().limit().config().burst_size(), 5);
-    }
-}
-
-#[test]
-fn a_classifier_that_panics_settles_the_permit_pitfall_20() {
-    #[derive(Clone, Copy)]
-    struct Broken;
-    impl Classify<&'static str> for Broken {
-        fn classify(&self, _: &&'static str) -> Classification {
-            panic!("a fault in the classifier")
-        }
-    }
-    let once = CallPolicy::new(RetryPolicy::DEFAULT.classify(Broken));
-    let (breaker, limit) = (*policy(1, 3, 0).breaker(), policy(1, 3, 0).limit().clone());
-    let peer = Peer::with("peer", PeerPolicy::new(once, breaker, limit), MockClock::default());
-    let call = || peer.call_blocking(|| Err::<(), _>("no answer")).is_ok();
-    assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
-    let refused = peer.call_blocking(|| Ok::<_, &str>(())).unwrap_err();
-    assert_eq!(refused.code(), ErrorCode::CircuitBreakerOpen);
-}
-
-#[test]
-fn a_poisoned_lock_is_still_a_lock_pitfall_112() {
-    let (peer, _) = on_a_thread(policy(1, 3, 0));
-    let look = || peer.handle().apply(|_, _, _| panic!("whoever looks at the state"));
-    assert!(catch_unwind(AssertUnwindSafe(look)).is_err());
-    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
 }
