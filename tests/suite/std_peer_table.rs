@@ -1,9 +1,9 @@
 //! resil-std's table of peers: threads at once, ids chosen to collide, and core's answers.
 
 use core::hash::{BuildHasher, Hasher};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use proptest::prelude::*;
