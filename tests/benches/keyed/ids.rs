@@ -5,7 +5,7 @@ use core::hash::Hash;
 
 /// What peers are told apart by.
 pub(crate) trait Id: Copy + Debug + Eq + Hash + Send + Sync + 'static {
-    /// The id of this number, made on the fly: a message brings it along.
+    /// The id of this number.
     fn of(number: u64) -> Self;
 }
 

@@ -5,7 +5,8 @@
 //! checks that all of it was admitted. The peers grow as they like but for moka, whose point is that it
 //! does not; resil has eight slots for seven ids.
 //!
-//! `cargo bench -p resil-tests --bench keyed -- 1000000 32` runs one size of one kind of id.
+//! `cargo bench -p resil-tests --bench keyed -- 1000000 32` runs one size of one kind of id, and
+//! `-- flood` the flood alone.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
@@ -22,6 +23,9 @@ const SIZES: [usize; 3] = [1_000, 100_000, 1_000_000];
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let (size, width) = (numbers.first().copied(), numbers.get(1).copied());
+    if std::env::args().any(|word| word == "flood") {
+        return flood::run();
+    }
     for size in SIZES.into_iter().filter(|one| size.is_none_or(|size| size == *one)) {
         if width.is_none_or(|width| width == 8) {
             table::<u64>(size, "u64");
@@ -30,7 +34,9 @@ fn main() {
             table::<[u8; 32]>(size, "32 bytes");
         }
     }
-    flood::run();
+    if size.is_none() {
+        flood::run();
+    }
 }
 
 /// The times of all contenders over so many ids of one kind, and their bytes.
