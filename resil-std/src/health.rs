@@ -47,6 +47,7 @@ use resil_core::text::Text;
 use resil_core::{Clock, ConfigError};
 
 use crate::clock::SystemClock;
+use crate::log;
 use run::{Ended, Runner};
 
 pub use check::Check;
@@ -386,25 +387,27 @@ impl<const N: usize> Shared<N> {
         drop(state);
         // Without them it has been taken out meanwhile.
         if let (Ok(before), Ok(after), Some(check)) = (before, after, name) {
-            log(&check, before, after, &message);
+            log_change(&check, before, after, &message);
         }
     }
 }
 
 /// Logs a check whose status is not what it was.
-fn log(check: &str, before: CheckStatus, after: CheckStatus, message: &Text<MESSAGE>) {
+fn log_change(check: &str, before: CheckStatus, after: CheckStatus, message: &Text<MESSAGE>) {
     if before == after {
         return;
     }
-    let event = EventKind::of_health(after.known()).number();
+    let kind = EventKind::of_health(after.known());
+    #[cfg(feature = "metrics")]
+    crate::metrics::check_changed(check, after.known());
     let (from, to) = (before.name(), after.name());
     match after {
         CheckStatus::Known(HealthStatus::Healthy) | CheckStatus::Maintenance => {
-            tracing::info!(target: TARGET, event, check, from, to, %message, "changed");
+            log::at!(info, TARGET, kind; check, from, to, %message, "changed");
         }
         CheckStatus::Known(HealthStatus::Degraded | HealthStatus::Unhealthy)
         | CheckStatus::Unknown => {
-            tracing::warn!(target: TARGET, event, check, from, to, %message, "changed");
+            log::at!(warn, TARGET, kind; check, from, to, %message, "changed");
         }
     }
 }

@@ -117,6 +117,7 @@
 //! |---|---|
 //! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
 //! | `axum` | health over HTTP: `health::http`; implies `serde` |
+//! | `metrics` | counters, gauges and histograms: `metrics` |
 //! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
 //! | `redis` | a quota that nodes share through Redis: `redis`; a check there that is dropped while it waits may have taken its tokens |
 //! | `quanta`, `coarse` | [clocks](clock) that cost less to read |
@@ -144,6 +145,8 @@ pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod rate_limit;
 #[cfg(feature = "redis")]
 pub mod redis;

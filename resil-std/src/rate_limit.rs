@@ -58,6 +58,7 @@ use resil_core::{Clock, ConfigError};
 
 use self::table::Table;
 use crate::clock::SystemClock;
+use crate::log;
 
 pub use builder::RateLimiterBuilder;
 pub use hash::RandomHash;
@@ -157,9 +158,9 @@ where
     ) -> Result<PeerCharge<L::Charge>, Rejected> {
         let (answer, now) = self.0.table.check(class, id, tokens, &self.0.clock);
         if let Err(rejected) = &answer {
-            let event = EventKind::of_refusal(*rejected).number();
+            let kind = EventKind::of_refusal(*rejected);
             let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
-            tracing::debug!(target: TARGET, event, ?id, tokens, code, ?retry_after, "refused");
+            log::at!(debug, TARGET, kind; _, ?id, tokens, code, ?retry_after, "refused");
         }
         answer
     }

@@ -106,6 +106,7 @@ use resil_core::{Clock, ErrorCode};
 
 use crate::circuit_breaker::CircuitBreaker;
 use crate::clock::SystemClock;
+use crate::log;
 use crate::rate_limit::RateLimiter;
 use key::Keys;
 use link::Link;
@@ -316,16 +317,14 @@ fn is_about_the_key(error: &RedisError) -> bool {
 }
 
 fn log_fallback(id: &impl Debug, tokens: u32, why: &NoAnswer) {
-    let event = EventKind::CallFellBack.number();
     let (code, error) = (why.code().name(), why.error().map(tracing::field::display));
-    tracing::debug!(target: TARGET, event, ?id, tokens, code, error, "fell back");
+    log::at!(debug, TARGET, EventKind::CallFellBack; _, ?id, tokens, code, error, "fell back");
 }
 
 fn log_refusal(id: &impl Debug, tokens: u32, rejected: Rejected) {
-    let event = EventKind::of_refusal(rejected).number();
-    let code = rejected.code().name();
+    let (kind, code) = (EventKind::of_refusal(rejected), rejected.code().name());
     let retry_after = rejected.retry().wait_from(SystemClock.now());
-    tracing::debug!(target: TARGET, event, ?id, tokens, code, ?retry_after, "refused");
+    log::at!(debug, TARGET, kind; _, ?id, tokens, code, ?retry_after, "refused");
 }
 
 impl<K> Clone for SharedLimiter<K> {

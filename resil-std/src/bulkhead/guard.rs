@@ -31,7 +31,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub(super) const fn new(bulkhead: Bulkhead, permit: Permit) -> Self {
+    pub(super) fn new(bulkhead: Bulkhead, permit: Permit) -> Self {
+        #[cfg(feature = "metrics")]
+        crate::metrics::bulkhead_lent(bulkhead.name(), permit.weight());
         Self { bulkhead, permit: Some(permit) }
     }
 
@@ -50,7 +52,11 @@ impl Guard {
 
     fn give_back(&mut self) -> Recorded {
         match self.permit.take() {
-            Some(permit) => self.bulkhead.record(permit),
+            Some(permit) => {
+                #[cfg(feature = "metrics")]
+                crate::metrics::bulkhead_returned(self.bulkhead.name(), permit.weight());
+                self.bulkhead.record(permit)
+            }
             None => Recorded::Stale,
         }
     }

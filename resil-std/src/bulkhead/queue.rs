@@ -58,7 +58,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) const fn new(bulkhead: Bulkhead, ticket: u64) -> Self {
+    pub(super) fn new(bulkhead: Bulkhead, ticket: u64) -> Self {
+        #[cfg(feature = "metrics")]
+        crate::metrics::bulkhead_joined(bulkhead.name());
         Self { bulkhead, ticket }
     }
 
@@ -88,6 +90,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // After a poll that was ready there is nobody any more.
+        #[cfg(feature = "metrics")]
+        crate::metrics::bulkhead_left(self.bulkhead.name());
         let Some(left) = self.bulkhead.apply(|queue, _| queue.leave(self.ticket)) else { return };
         match left.into_permit() {
             // Let in, and gone before it was known.

@@ -102,6 +102,8 @@ struct Run<'a, L: Pipeline, T: Clock, V, E> {
     value: Option<V>,
     /// The error of the last attempt, unless that one timed out.
     last: Option<E>,
+    #[cfg(feature = "metrics")]
+    started: Instant,
 }
 
 impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
@@ -112,7 +114,15 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         let Kept { policy, state } = &mut *kept;
         let call = policy.start(handle.request, handle.deadline, now);
         let max_attempts = policy.call().retry().max_attempts();
-        let mut run = Self { handle, call, max_attempts, value: None, last: None };
+        let mut run = Self {
+            handle,
+            call,
+            max_attempts,
+            value: None,
+            last: None,
+            #[cfg(feature = "metrics")]
+            started: now,
+        };
         let (step, transitions) = policy.step(&mut run.call, None, state, &mut entropy, now);
         drop(kept);
         run.log_transitions(transitions);
@@ -214,6 +224,17 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         }
     }
 
+    /// Keeps how long the call took; only then is the clock read once more.
+    fn measure(&self, kind: EventKind) {
+        #[cfg(feature = "metrics")]
+        {
+            let took = self.handle.clock.now().saturating_since(self.started);
+            crate::metrics::call_ended(self.handle.name, kind, took);
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = kind;
+    }
+
     /// The call is over.
     #[inline]
     fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
@@ -261,6 +282,10 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         for transition in transitions.into_iter().flatten() {
             let Handle { name: peer, index, .. } = self.handle;
             let (from, to) = (transition.from.name(), transition.to.name());
+            #[cfg(feature = "metrics")]
+            if index.is_none() {
+                crate::metrics::breaker_moved(peer, transition);
+            }
             log::event!(TARGET, EventKind::of_transition(transition), peer, index, from, to);
         }
     }
@@ -279,7 +304,9 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     fn log_end(&self, verdict: Verdict) {
         let Handle { name: peer, index, .. } = self.handle;
         let attempts = self.call.attempts();
-        log::event!(TARGET, EventKind::of_verdict(verdict), peer, index, attempts, ?verdict);
+        let kind = EventKind::of_verdict(verdict);
+        log::event!(TARGET, kind, peer, index, attempts, ?verdict);
+        self.measure(kind);
     }
 }
 
@@ -297,7 +324,9 @@ impl<L: Pipeline, T: Clock, V, E> Drop for Run<'_, L, T, V, E> {
         self.log_transitions(transitions);
         let Handle { name: peer, index, .. } = self.handle;
         let attempts = self.call.attempts();
-        log::event!(TARGET, EventKind::CallCancelled, peer, index, attempts);
+        let kind = EventKind::CallCancelled;
+        log::event!(TARGET, kind, peer, index, attempts);
+        self.measure(kind);
     }
 }
 

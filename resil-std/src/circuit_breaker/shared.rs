@@ -10,6 +10,7 @@ use resil_core::outcome::{Classify, Outcome, Rejected};
 use resil_core::{Clock, Instant};
 
 use super::TARGET;
+use crate::log;
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock};
 
 type Machine<W> = CircuitBreaker<CircuitBreakerConfig<W>, W>;
@@ -132,32 +133,34 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
 
     #[cold]
     fn log(&self, transition: Transition) {
-        let event = EventKind::of_transition(transition).number();
+        let kind = EventKind::of_transition(transition);
+        #[cfg(feature = "metrics")]
+        crate::metrics::breaker_moved(self.name(), transition);
         let Transition { from, to } = transition;
         let (breaker, from, name) = (self.name(), from.name(), to.name());
         match to {
             State::Open | State::ForcedOpen => {
-                tracing::warn!(target: TARGET, event, breaker, from, to = name, "transition");
+                log::at!(warn, TARGET, kind; breaker, from, to = name, "transition");
             }
             // Closed, half-open, and whatever else lets calls pass.
             _ => {
-                tracing::info!(target: TARGET, event, breaker, from, to = name, "transition");
+                log::at!(info, TARGET, kind; breaker, from, to = name, "transition");
             }
         }
     }
 
     #[cold]
     fn log_detected(&self, detected: Transition) {
-        let event = EventKind::of_transition(detected).number();
+        let kind = EventKind::of_transition(detected);
         let Transition { from, to } = detected;
         let (breaker, from, to) = (self.name(), from.name(), to.name());
-        tracing::warn!(target: TARGET, event, breaker, from, to, "transition detected, not made");
+        log::at!(warn, TARGET, kind; breaker, from, to, "transition detected, not made");
     }
 
     fn log_refusal(&self, rejected: Rejected) {
-        let event = EventKind::of_refusal(rejected).number();
+        let kind = EventKind::of_refusal(rejected);
         let (breaker, code) = (self.name(), rejected.code().name());
-        tracing::debug!(target: TARGET, event, breaker, code, "refused");
+        log::at!(debug, TARGET, kind; breaker, code, "refused");
     }
 }
 

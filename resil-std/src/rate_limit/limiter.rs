@@ -21,6 +21,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::TARGET;
 use crate::clock::{Sleep, SystemClock};
+use crate::log;
 use shared::{Shared, Turn, others_wait};
 
 /// One bucket that tasks and threads share: for a quota of the node itself, or of one peer or route.
@@ -143,7 +144,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
         match answer {
             Ok(taken) => Ok(Charge { taken, generation: glimpse.generation() }),
             Err(rejected) => {
-                if LevelFilter::current() >= LevelFilter::DEBUG {
+                if cfg!(feature = "metrics") || LevelFilter::current() >= LevelFilter::DEBUG {
                     // In parts, so that the refusal itself need not lie in memory.
                     log_refusal(rejected.code(), rejected.retry(), tokens, now);
                 }
@@ -320,9 +321,9 @@ impl<L: Bucket, T: Sleep> Limiter<L, T> {
 
 #[cold]
 fn log_refusal(code: ErrorCode, retry: RetryAt, tokens: u32, now: Instant) {
-    let event = EventKind::of_refusal(Rejected::new(code, retry)).number();
+    let kind = EventKind::of_refusal(Rejected::new(code, retry));
     let (code, retry_after) = (code.name(), retry.wait_from(now));
-    tracing::debug!(target: TARGET, event, tokens, code, ?retry_after, "refused");
+    log::at!(debug, TARGET, kind; _, tokens, code, ?retry_after, "refused");
 }
 
 /// Ends when one of the two has.

@@ -9,6 +9,7 @@ use resil_core::{Instant, ResilienceError};
 
 use super::Retry;
 use crate::clock::Sleep;
+use crate::log;
 
 /// Where its log events go.
 const TARGET: &str = "resil::retry";
@@ -32,8 +33,8 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
     /// The attempt succeeded.
     pub(super) fn succeeded<V>(&self, value: V) -> V {
         let (operation, attempt, max_attempts) = self.progress();
-        let event = EventKind::AttemptSucceeded.number();
-        tracing::debug!(target: TARGET, event, operation, attempt, max_attempts, "attempt succeeded");
+        let kind = EventKind::AttemptSucceeded;
+        log::at!(debug, TARGET, kind; operation, attempt, max_attempts, "attempt succeeded");
         value
     }
 
@@ -54,23 +55,27 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         C: Classify<E>,
     {
         let (operation, attempt, max_attempts) = self.progress();
-        let event = EventKind::AttemptFailed.number();
+        let kind = EventKind::AttemptFailed;
         let Retry { policy, clock, .. } = self.retry;
         let classification = policy.classifier().classify(&error);
         match self.machine.record(policy, classification, entropy, clock.now()) {
             Next::Wait(wait) => {
                 let delay = wait.delay();
-                tracing::warn!(
-                    target: TARGET, event, operation, attempt, max_attempts, ?error, ?delay, "attempt failed"
+                log::at!(
+                    warn, TARGET, kind; operation, attempt, max_attempts, ?error, ?delay,
+                    "attempt failed"
                 );
+                #[cfg(feature = "metrics")]
+                crate::metrics::retry_waits(operation, delay);
                 self.last = Some(error);
                 self.refusal = None;
                 Ok(wait)
             }
             Next::Stop(stop) => {
                 let code = stop.code().name();
-                tracing::warn!(
-                    target: TARGET, event, operation, attempt, max_attempts, ?error, code, "attempt failed"
+                log::at!(
+                    warn, TARGET, kind; operation, attempt, max_attempts, ?error, code,
+                    "attempt failed"
                 );
                 Err(self.machine.error(stop, error))
             }
@@ -84,20 +89,23 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         error: ResilienceError<E>,
     ) -> Result<Wait, ResilienceError<E>> {
         let (operation, attempt, max_attempts) = self.progress();
-        let (event, code) = (EventKind::RetryRefused.number(), rejected.code().name());
+        let (kind, code) = (EventKind::RetryRefused, rejected.code().name());
         let Retry { policy, clock, .. } = self.retry;
         match self.machine.refused(policy, rejected, entropy, clock.now()) {
             Next::Wait(wait) => {
                 let delay = wait.delay();
-                tracing::warn!(
-                    target: TARGET, event, operation, attempt, max_attempts, code, ?delay, "attempt refused"
+                log::at!(
+                    warn, TARGET, kind; operation, attempt, max_attempts, code, ?delay,
+                    "attempt refused"
                 );
+                #[cfg(feature = "metrics")]
+                crate::metrics::retry_waits(operation, delay);
                 self.refusal = Some(rejected);
                 Ok(wait)
             }
             Next::Stop(refused) => {
-                tracing::warn!(
-                    target: TARGET, event, operation, attempt, max_attempts, code, "attempt refused"
+                log::at!(
+                    warn, TARGET, kind; operation, attempt, max_attempts, code, "attempt refused"
                 );
                 // Where the refusal is the answer, so are the details that it came with.
                 let waited = refused.after_waiting();
@@ -115,8 +123,8 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
         let (refusal, last) = (self.refusal.take(), self.last.take());
         let Some(error) = self.machine.overslept_error(refusal, last) else { return Ok(()) };
         let (operation, attempt, max_attempts) = self.progress();
-        let (event, code) = (EventKind::DeadlineExceeded.number(), error.code().name());
-        tracing::warn!(target: TARGET, event, operation, attempt, max_attempts, code, "overslept");
+        let (kind, code) = (EventKind::DeadlineExceeded, error.code().name());
+        log::at!(warn, TARGET, kind; operation, attempt, max_attempts, code, "overslept");
         Err(error)
     }
 
