@@ -421,7 +421,7 @@ async fn the_future_of_a_call_holds_two_operations_and_at_most_900_bytes_more() 
     let (call, one) = (size_of_val(&peer.call(operation)), size_of_val(&operation()));
     assert!(one > 256 && call >= 2 * one, "{call} for operations of {one}");
     // When the call began, where it is measured how long it takes.
-    let started = if cfg!(feature = "metrics") { size_of::<Instant>() } else { 0 };
+    let started = if cfg!(feature = "metrics") { size_of::<std::time::Instant>() } else { 0 };
     assert!(call <= 2 * one + 900 + started, "{call} for operations of {one}");
 }
 
