@@ -31,13 +31,8 @@ pub(crate) enum Kind {
     Resil,
 }
 
-<<<<<<< ours
-/// How many of these ids a contender admits.
-type Batch = Box<dyn FnMut(&[u32]) -> usize>;
-=======
 /// How many of these ids are admitted.
 pub(crate) type Batch = Box<dyn FnMut(&[u32]) -> usize>;
->>>>>>> theirs
 
 /// A named batch.
 pub(crate) struct Contender {
