@@ -1,11 +1,10 @@
 //! Limits of one's own, each behind its own lock, and a list that tells without one who has none.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use resil_core::rate_limit::{Limit, Pinned};
 
-use super::table::lock;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// The entries, and the hashes of their owners.
 ///

@@ -1,7 +1,6 @@
 //! Core's table in shards, each behind a lock of its own.
 
 use core::hash::{BuildHasher, Hash};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
@@ -11,6 +10,7 @@ use resil_core::rate_limit::{
 use resil_core::{Clock, ConfigError, Instant};
 
 use super::pinned::PinnedEntries;
+use crate::sync::{Mutex, MutexGuard, lock};
 
 /// Slots in a set, for which there is one word of tags.
 const SET: usize = 8;
@@ -41,13 +41,6 @@ pub(super) struct Table<K, L: Limit, H> {
     pinned: PinnedEntries<K, L>,
     when_full: WhenFull,
     hasher: H,
-}
-
-/// A panic while a lock was held came from the clock or from the id's own traits. Core calls them
-/// between its steps, so what is locked is whole.
-#[inline]
-pub(super) fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<L: Limit> Class<L> {
