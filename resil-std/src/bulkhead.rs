@@ -38,7 +38,7 @@
 //! # Cost
 //!
 //! 40 bytes a place, a thousand of them reserved at the start. Joining, polling and leaving are linear in how many wait, so
-//! the number of places bounds the time that the lock is held: a microsecond or so with a thousand.
+//! the number of places bounds the time that the lock is held.
 
 mod guard;
 mod queue;

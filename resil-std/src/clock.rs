@@ -15,9 +15,9 @@
 //!
 //! | clock | feature | a reading costs about | resolution | where |
 //! |---|---|---|---|---|
-//! | [`SystemClock`] | | 25 ns | the system's: 1 ns on Linux | everywhere |
+//! | [`SystemClock`] | | 30 ns | the system's: 1 ns on Linux | everywhere |
 //! | `QuantaClock` | `quanta` | 10 ns | the processor's counter's | everywhere |
-//! | `CoarseClock` | `coarse` | 8 ns | the kernel's tick: 1 ms to 10 ms | Linux |
+//! | `CoarseClock` | `coarse` | 11 ns | the kernel's tick: 1 ms to 10 ms | Linux |
 //!
 //! A composed [call](crate::call) reads its clock once a step: a call that succeeds at once does so
 //! twice.
