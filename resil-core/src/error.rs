@@ -213,6 +213,47 @@ impl<E> ResilienceError<E> {
     }
 }
 
+impl<E> ResilienceError<ResilienceError<E>> {
+    /// One error where a guarded call was the operation of another one.
+    ///
+    /// The inner error where it was passed through; else the outer one, with the operation's own error
+    /// where the inner one has it as the last error. Details that were attached to the outer error stay
+    /// with that.
+    ///
+    /// ```
+    /// use resil_core::error::{ErrorCode, GaveUp, ResilienceError, RetryExhaustedError, TimeoutError};
+    ///
+    /// let inner = || ResilienceError::operation("reset");
+    /// assert_eq!(ResilienceError::operation(inner()).flatten(), inner());
+    ///
+    /// let outer = RetryExhaustedError::new(GaveUp::Attempts, 3, inner());
+    /// let error = ResilienceError::from(outer).flatten();
+    /// assert_eq!((error.code(), error.operation_error()), (ErrorCode::RetryExhausted, Some(&"reset")));
+    ///
+    /// // An inner timeout as the last error is an attempt that timed out.
+    /// let late = ResilienceError::<&str>::from(TimeoutError::attempt());
+    /// let outer = RetryExhaustedError::new(GaveUp::Attempts, 3, late);
+    /// let timed_out = RetryExhaustedError::timed_out(GaveUp::Attempts, 3);
+    /// assert_eq!(ResilienceError::from(outer).flatten(), ResilienceError::from(timed_out));
+    /// ```
+    #[must_use]
+    pub fn flatten(self) -> ResilienceError<E> {
+        let Self { cause, attached } = self;
+        let cause = match cause {
+            Cause::Operation(inner) => return inner,
+            Cause::RetryExhausted(error) => {
+                Cause::RetryExhausted(error.and_then_last(ResilienceError::into_operation_error))
+            }
+            Cause::Network(error) => Cause::Network(error),
+            Cause::RateLimit(error) => Cause::RateLimit(error),
+            Cause::CircuitBreakerOpen(error) => Cause::CircuitBreakerOpen(error),
+            Cause::Rejected(refusal) => Cause::Rejected(refusal),
+            Cause::Timeout(error) => Cause::Timeout(error),
+        };
+        ResilienceError { cause, attached }
+    }
+}
+
 impl<E> fmt::Display for ResilienceError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show(f, self.code(), self.message(), &self.details())

@@ -54,7 +54,8 @@ use resil_core::outcome::{Outcome, Rejected};
 use resil_core::{Instant, ResilienceError};
 
 use crate::log;
-use queue::{Place, Places};
+pub(crate) use queue::Place;
+use queue::Places;
 
 pub use guard::Guard;
 
@@ -245,7 +246,11 @@ impl Bulkhead {
     }
 
     /// A guard, or a place in the queue.
-    fn enter(&self, weight: u16, priority: Priority) -> Result<Result<Guard, Place>, Rejected> {
+    pub(crate) fn enter(
+        &self,
+        weight: u16,
+        priority: Priority,
+    ) -> Result<Result<Guard, Place>, Rejected> {
         match self.apply(|queue, policy| queue.enter(policy, weight, priority, NOW)) {
             Entered::Passed(permit) => Ok(Ok(Guard::new(self.clone(), permit))),
             Entered::Waits(ticket) => Ok(Err(Place::new(self.clone(), ticket))),

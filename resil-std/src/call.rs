@@ -59,9 +59,9 @@
 //! A call that succeeds at once takes two steps: twice the lock, twice the clock.
 //! The future of a call is two futures of the operation, its output and 900 bytes at most.
 
-mod attempts;
-mod handle;
-mod run;
+pub(crate) mod attempts;
+pub(crate) mod handle;
+pub(crate) mod run;
 
 use core::fmt::{self, Debug};
 use core::future::Future;

@@ -281,7 +281,7 @@ impl<C, T: Clock, W: Window> CircuitBreaker<C, T, W> {
 
     /// The refusal as an error that says which breaker it was.
     #[cold]
-    fn refusal<E>(&self, rejected: Rejected) -> ResilienceError<E> {
+    pub(crate) fn refusal<E>(&self, rejected: Rejected) -> ResilienceError<E> {
         let refused = CircuitBreakerOpenError::new(rejected);
         ResilienceError::from(refused).with_detail("breaker", self.name())
     }

@@ -32,6 +32,7 @@
 mod coarse;
 #[cfg(feature = "quanta")]
 mod quanta;
+mod timer;
 
 use core::future::Future;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +45,7 @@ use resil_core::{Clock, Instant};
 pub use coarse::CoarseClock;
 #[cfg(feature = "quanta")]
 pub use quanta::QuantaClock;
+pub(crate) use timer::Timer;
 
 /// A clock that one can also sleep by.
 pub trait Sleep: Clock {
@@ -75,9 +77,6 @@ const LEAD: Instant = Instant::from_duration(Duration::from_secs(24 * 60 * 60));
 /// The first reading, which is [`LEAD`] on our scale. One for the whole process, so that the
 /// instants of all machines compare.
 static FIRST: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
-
-/// The longest single timer. Longer waits are cut into pieces: a timer wheel has an end.
-const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The real, monotonic clock; inside a tokio runtime with paused time, the runtime's.
 ///
@@ -114,23 +113,12 @@ fn instant(first: std::time::Instant, reading: std::time::Instant) -> Instant {
 }
 
 impl Sleep for SystemClock {
-    async fn sleep_until(&self, deadline: Instant) {
-        sleep(self, deadline).await;
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send {
+        Timer::new(*self, deadline)
     }
 
     fn block_until(&self, deadline: Instant) {
         std::thread::sleep(deadline.saturating_since(self.now()));
-    }
-}
-
-/// Sleeps by tokio's timers, until `clock` itself has reached `deadline`.
-async fn sleep(clock: &impl Clock, deadline: Instant) {
-    loop {
-        let now = clock.now();
-        if deadline.is_reached(now) {
-            return;
-        }
-        tokio::time::sleep(deadline.saturating_since(now).min(LONGEST_SLEEP)).await;
     }
 }
 

@@ -15,6 +15,7 @@
 //! | [`call`] | [`Peer`], [`Peers`] | call a peer through every layer |
 //! | [`timeout`](mod@timeout) | [`timeout()`], [`timeout_at`] | wait so long and no longer |
 //! | [`bulkhead`] | [`Bulkhead`] | so many at once, and the others wait their turn |
+//! | [`adaptive`] | [`ConcurrencyLimiter`](adaptive::ConcurrencyLimiter) | as many at once as the peer can take, found out while they run |
 //! | [`health`] | [`HealthChecker`] | how is this node |
 //! | [`clock`] | [`SystemClock`], [`MockClock`] and others | the time, and one that a test moves |
 //! | [`core`](mod@core) | | everything of `resil-core`: policies, errors, outcomes |
@@ -102,6 +103,7 @@
 //! | | a transition of the breaker | | 302 – 306, 308 | `from`, `to` |
 //! | | another policy | | 911 | |
 //! | `resil::bulkhead` | the kind's own | warn, info | 501, 911 | `bulkhead`, `code` |
+//! | `resil::adaptive` | the kind's own | the kind's own | 502, 511, 512, 911 | `limit`, and `code`, or `from` and `to` |
 //! | `resil::rate_limit` | `refused` | debug | 201 | `id` of a peer, `tokens`, `code`, `retry_after` |
 //! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
 //!
@@ -120,6 +122,7 @@
 //! | `metrics` | counters, gauges and histograms: `metrics` |
 //! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
 //! | `redis` | a quota that nodes share through Redis: `redis`; a check there that is dropped while it waits may have taken its tokens |
+//! | `tower` | the machines as layers of tower: `tower` |
 //! | `quanta`, `coarse` | [clocks](clock) that cost less to read |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -137,6 +140,7 @@
 
 pub use resil_core as core;
 
+pub mod adaptive;
 pub mod bulkhead;
 pub mod call;
 pub mod circuit_breaker;
@@ -144,6 +148,7 @@ pub mod clock;
 pub mod health;
 #[cfg(feature = "http")]
 pub mod http;
+mod line;
 mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -153,6 +158,8 @@ pub mod redis;
 pub mod retry;
 mod sync;
 pub mod timeout;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use bulkhead::Bulkhead;
 pub use call::{Peer, Peers};

@@ -14,8 +14,8 @@
 //!
 //! # Labels
 //!
-//! - `machine`: `retry`, `circuit_breaker`, `rate_limit`, `bulkhead`, `call`, `health`: the target of
-//!   the log without `resil::`.
+//! - `machine`: `retry`, `circuit_breaker`, `rate_limit`, `bulkhead`, `adaptive`, `call`, `health`: the
+//!   target of the log without `resil::`.
 //! - `event`: the name of an [`EventKind`]; the log has its number.
 //! - `name`: of the operation, breaker, bulkhead, check or peer. It is what you named it, so their
 //!   number is yours: do not put an id into a name.

@@ -133,6 +133,13 @@ impl<E> RetryExhaustedError<E> {
         self.last
     }
 
+    /// The same, with what `f` makes of the last error.
+    #[must_use]
+    pub(super) fn and_then_last<F>(self, f: impl FnOnce(E) -> Option<F>) -> RetryExhaustedError<F> {
+        let Self { last, refusal, attempts, why } = self;
+        RetryExhaustedError { last: last.and_then(f), refusal, attempts, why }
+    }
+
     /// The refusal of our own that ended the retry.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Rejected> {

@@ -46,6 +46,20 @@ impl EventKind {
         }
     }
 
+    /// An adaptive limit moved: 511 where it fell, 512 where it rose.
+    ///
+    /// ```
+    /// use resil_core::event::EventKind;
+    ///
+    /// assert_eq!(EventKind::of_limit(10, 9).number(), 511);
+    /// assert_eq!(EventKind::of_limit(9, 10).number(), 512);
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn of_limit(from: u16, to: u16) -> Self {
+        if to < from { Self::ConcurrencyLowered } else { Self::ConcurrencyRaised }
+    }
+
     /// An attempt began: 101, or 401 where it is a hedge.
     #[must_use]
     #[inline]

@@ -52,7 +52,7 @@ impl machine::Places for Places {
 }
 
 /// A place in the queue, left when it is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     bulkhead: Bulkhead,
     ticket: u64,
 }
@@ -64,7 +64,7 @@ impl Place {
         Self { bulkhead, ticket }
     }
 
-    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Guard> {
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Guard> {
         let waker = context.waker().clone();
         let (permit, _unused) = self.bulkhead.apply(|queue, _| queue.poll(self.ticket, waker));
         match permit {

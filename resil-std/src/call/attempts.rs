@@ -10,17 +10,21 @@ use std::thread;
 use resil_core::call::Ticket;
 
 /// An attempt that has ended, and how: with its output, or with a panic that is to go on.
-pub(super) type Over<R> = (Ticket, thread::Result<R>);
+pub(crate) type Over<R> = (Ticket, thread::Result<R>);
 
-/// A place for an attempt, on the stack of the call.
-pub(super) struct Place<'p, F> {
-    ticket: Option<Ticket>,
+/// A place for an attempt, in the future of the call.
+pub(crate) struct Place<'p, F> {
+    ticket: &'p mut Option<Ticket>,
     future: Pin<&'p mut Option<F>>,
 }
 
 impl<'p, F: Future> Place<'p, F> {
-    pub(super) const fn new(future: Pin<&'p mut Option<F>>) -> Self {
-        Self { ticket: None, future }
+    /// Where `ticket` and `future` are.
+    pub(crate) const fn new(
+        ticket: &'p mut Option<Ticket>,
+        future: Pin<&'p mut Option<F>>,
+    ) -> Self {
+        Self { ticket, future }
     }
 
     /// The end with the ticket, when there is one; the place is free again then.
@@ -45,24 +49,24 @@ impl<'p, F: Future> Place<'p, F> {
     }
 }
 
-pub(super) struct Attempts<'p, F>(pub(super) [Place<'p, F>; 2]);
+pub(crate) struct Attempts<'p, F>(pub(crate) [Place<'p, F>; 2]);
 
 impl<F: Future> Attempts<'_, F> {
     /// Core has at most two attempts in flight, so there is a place.
-    pub(super) fn start(&mut self, ticket: Ticket, future: F) {
+    pub(crate) fn start(&mut self, ticket: Ticket, future: F) {
         if let Some(free) = self.0.iter_mut().find(|place| place.ticket.is_none()) {
-            free.ticket = Some(ticket);
+            *free.ticket = Some(ticket);
             free.future.set(Some(future));
         }
     }
 
     /// Stops an attempt that `is_over`, if there is one.
-    pub(super) fn stop(&mut self, is_over: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+    pub(crate) fn stop(&mut self, is_over: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
         self.0.iter_mut().find(|place| place.ticket.as_ref().is_some_and(&is_over))?.stop()
     }
 
     /// The attempt that has ended, if one has by now.
-    pub(super) async fn ended(&mut self) -> Option<Over<F::Output>> {
+    pub(crate) async fn ended(&mut self) -> Option<Over<F::Output>> {
         poll_fn(|context| match self.poll(context) {
             Poll::Ready(over) => Poll::Ready(Some(over)),
             Poll::Pending => Poll::Ready(None),
@@ -71,7 +75,7 @@ impl<F: Future> Attempts<'_, F> {
     }
 
     /// The attempt that ends next, unless `timer` is over first.
-    pub(super) async fn next(
+    pub(crate) async fn next(
         &mut self,
         mut timer: Pin<&mut impl Future<Output = ()>>,
     ) -> Option<Over<F::Output>> {
@@ -82,7 +86,8 @@ impl<F: Future> Attempts<'_, F> {
         .await
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
+    /// The attempt that has ended, when there is one.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
         for place in &mut self.0 {
             if let Poll::Ready(over) = place.poll(context) {
                 return Poll::Ready(over);

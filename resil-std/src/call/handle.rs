@@ -76,6 +76,24 @@ pub struct Handle<'a, L: Pipeline, T> {
     pub(super) deadline: Deadline,
 }
 
+/// Whom a call is to: a handle, or what the call itself keeps to have one.
+pub(crate) trait Callee {
+    type Layers: Pipeline;
+    type Clock: Clock;
+
+    fn handle(&self) -> Handle<'_, Self::Layers, Self::Clock>;
+}
+
+impl<L: Pipeline, T: Clock> Callee for Handle<'_, L, T> {
+    type Layers = L;
+    type Clock = T;
+
+    #[inline]
+    fn handle(&self) -> Self {
+        *self
+    }
+}
+
 impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// The same peer, asked for this.
     #[must_use]
@@ -173,6 +191,12 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         let (mut kept, now) = self.at_present();
         let Kept { policy, state } = &mut *kept;
         apply(policy, state, now)
+    }
+
+    /// The clock.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn clock(&self) -> &'a T {
+        self.clock
     }
 
     /// The policy in force.

@@ -14,7 +14,7 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::attempts::{Attempts, Over, Place};
-use super::handle::{Handle, Kept};
+use super::handle::{Callee, Handle, Kept};
 use crate::clock::Sleep;
 use crate::log;
 
@@ -31,11 +31,12 @@ where
     F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
     Fut: Future<Output = Result<V, E>>,
 {
-    let (mut run, mut step) = Run::start(handle);
+    let (mut run, mut step) = Run::start(handle, handle);
+    let (mut one, mut two) = (None, None);
     // Declared after the run, so dropped before: an operation ends before its permit goes back.
     let first = pin!(None);
     let second = pin!(None);
-    let mut attempts = Attempts([Place::new(first), Place::new(second)]);
+    let mut attempts = Attempts([Place::new(&mut one, first), Place::new(&mut two, second)]);
     loop {
         let over = match step {
             Step::Attempt(ticket) => match run.begin(&ticket, &mut operation) {
@@ -48,18 +49,11 @@ where
             Step::Wait { until, in_flight } => {
                 run.log_wait(until, in_flight);
                 let until = until.unwrap_or(Instant::MAX);
-                attempts.next(pin!(run.handle.clock.sleep_until(until))).await
+                attempts.next(pin!(handle.clock.sleep_until(until))).await
             }
             Step::Done(verdict) => return run.end(verdict),
         };
-        let ended = over.map(|over| run.ended(over));
-        let has_answer = ended.is_some();
-        let (next, transitions) = run.step(ended);
-        while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
-            run.stopped(&ticket, has_answer, &next);
-        }
-        run.log_transitions(transitions);
-        step = next;
+        step = run.advance(over, &mut attempts, Classify::classify);
     }
 }
 
@@ -74,16 +68,16 @@ where
     T: Sleep,
     E: Debug,
 {
-    let (mut run, mut step) = Run::start(handle);
+    let (mut run, mut step) = Run::start(handle, handle);
     loop {
         let ended = match step {
             Step::Attempt(ticket) => {
                 let end = run.begin(&ticket, &mut operation);
-                Some(run.ended((ticket, end)))
+                Some(run.ended((ticket, end), Classify::classify))
             }
             Step::Wait { until, in_flight } => {
                 run.log_wait(until, in_flight);
-                run.handle.clock.block_until(until.unwrap_or(Instant::MAX));
+                handle.clock.block_until(until.unwrap_or(Instant::MAX));
                 None
             }
             Step::Done(verdict) => return run.end(verdict),
@@ -95,9 +89,9 @@ where
 }
 
 /// A call, what came of its attempts, and where the state lies that it shares with others.
-struct Run<'a, L: Pipeline, T: Clock, V, E> {
-    handle: Handle<'a, L, T>,
-    call: Call<L::Permit, L::Charge>,
+pub(crate) struct Run<P: Callee, V, E> {
+    callee: P,
+    call: Call<<P::Layers as Pipeline>::Permit, <P::Layers as Pipeline>::Charge>,
     max_attempts: u32,
     value: Option<V>,
     /// The error of the last attempt, unless that one timed out.
@@ -106,16 +100,16 @@ struct Run<'a, L: Pipeline, T: Clock, V, E> {
     started: Instant,
 }
 
-impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
-    /// A call and its first step, by one reading of the clock.
+impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E> {
+    /// A call to `callee`, whose `handle` that is, and its first step, by one reading of the clock.
     #[inline(always)] // or the call, of 176 bytes and more, is copied on its way out
-    fn start(handle: Handle<'a, L, T>) -> (Self, Step) {
+    pub(crate) fn start(callee: P, handle: Handle<'_, L, T>) -> (Self, Step) {
         let (mut kept, now) = handle.at_present();
         let Kept { policy, state } = &mut *kept;
         let call = policy.start(handle.request, handle.deadline, now);
         let max_attempts = policy.call().retry().max_attempts();
         let mut run = Self {
-            handle,
+            callee,
             call,
             max_attempts,
             value: None,
@@ -129,6 +123,12 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         (run, step)
     }
 
+    /// Whom the call is to.
+    #[cfg(feature = "tower")]
+    pub(crate) const fn callee(&self) -> &P {
+        &self.callee
+    }
+
     /// One step under the lock.
     #[inline]
     fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
@@ -136,12 +136,35 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         let step = |pipeline: &L, state: &mut L::State, now| {
             pipeline.step(call, ended, state, &mut entropy, now)
         };
-        self.handle.apply(step)
+        self.callee.handle().apply(step)
+    }
+
+    /// Takes note of an attempt that is `over`, if one is, and of those that nobody waits for any more, and
+    /// says what comes next. `classify` asks the classifier what an error means.
+    #[inline]
+    pub(crate) fn advance<F>(
+        &mut self,
+        over: Option<Over<Result<V, E>>>,
+        attempts: &mut Attempts<'_, F>,
+        classify: impl FnOnce(&L::Classifier, &E) -> Classification,
+    ) -> Step
+    where
+        F: Future<Output = Result<V, E>>,
+        E: Debug,
+    {
+        let ended = over.map(|over| self.ended(over, classify));
+        let has_answer = ended.is_some();
+        let (next, transitions) = self.step(ended);
+        while let Some(ticket) = attempts.stop(|ticket| !self.call.is_in_flight(ticket)) {
+            self.stopped(&ticket, has_answer, &next);
+        }
+        self.log_transitions(transitions);
+        next
     }
 
     /// Calls the operation for an attempt; `Err` is its panic.
     #[inline]
-    fn begin<R>(
+    pub(crate) fn begin<R>(
         &self,
         ticket: &Ticket,
         mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> R,
@@ -155,9 +178,12 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// An attempt has ended: keeps what it came to, and says what that means.
     #[inline]
-    fn ended(&mut self, (ticket, end): Over<Result<V, E>>) -> Ended
+    fn ended(
+        &mut self,
+        (ticket, end): Over<Result<V, E>>,
+        classify: impl FnOnce(&L::Classifier, &E) -> Classification,
+    ) -> Ended
     where
-        L::Classifier: Classify<E>,
         E: Debug,
     {
         let judged = match end {
@@ -170,7 +196,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
             }
             // The classifier is the user's too, and so is how the error is written.
             Ok(Err(error)) => {
-                catch_unwind(AssertUnwindSafe(|| self.failed(&ticket, error))).map(Err)
+                catch_unwind(AssertUnwindSafe(|| self.failed(&ticket, error, classify))).map(Err)
             }
             Err(panic) => Err(panic),
         };
@@ -185,14 +211,18 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// What the error of an attempt means.
     #[cold]
-    fn failed(&mut self, ticket: &Ticket, error: E) -> Classification
+    fn failed(
+        &mut self,
+        ticket: &Ticket,
+        error: E,
+        classify: impl FnOnce(&L::Classifier, &E) -> Classification,
+    ) -> Classification
     where
-        L::Classifier: Classify<E>,
         E: Debug,
     {
         // The classifier is the user's: it runs with the lock free.
-        let policy: Arc<L> = self.handle.policy();
-        let classification = policy.call().retry().classifier().classify(&error);
+        let policy: Arc<L> = self.callee.handle().policy();
+        let classification = classify(policy.call().retry().classifier(), &error);
         self.log_failure(ticket, &error, classification);
         self.last = Some(error);
         classification
@@ -228,8 +258,8 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     fn measure(&self, kind: EventKind) {
         #[cfg(feature = "metrics")]
         {
-            let took = self.handle.clock.now().saturating_since(self.started);
-            crate::metrics::call_ended(self.handle.name, kind, took);
+            let took = self.callee.handle().clock.now().saturating_since(self.started);
+            crate::metrics::call_ended(self.callee.handle().name, kind, took);
         }
         #[cfg(not(feature = "metrics"))]
         let _ = kind;
@@ -237,15 +267,21 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// The call is over.
     #[inline]
-    fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
+    pub(crate) fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
         if log::is_on() {
             self.log_end(verdict);
         }
         self.call.result(verdict, self.value.take(), self.last.take())
     }
+
     /// Which attempt, for the log: whose, the number, and how many there may be.
-    fn progress(&self, ticket: &Ticket) -> (&'a str, Option<usize>, u32, u32) {
-        (self.handle.name, self.handle.index, ticket.number(), self.max_attempts)
+    fn progress<'r>(&'r self, ticket: &Ticket) -> (&'r str, Option<usize>, u32, u32)
+    where
+        L: 'r,
+        T: 'r,
+    {
+        let Handle { name: peer, index, .. } = self.callee.handle();
+        (peer, index, ticket.number(), self.max_attempts)
     }
 
     #[cold]
@@ -280,7 +316,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     #[cold]
     fn log_each(&self, transitions: Transitions) {
         for transition in transitions.into_iter().flatten() {
-            let Handle { name: peer, index, .. } = self.handle;
+            let Handle { name: peer, index, .. } = self.callee.handle();
             let (from, to) = (transition.from.name(), transition.to.name());
             #[cfg(feature = "metrics")]
             if index.is_none() {
@@ -291,9 +327,9 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// With nothing in flight, a wait is one for the next attempt.
-    fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
+    pub(crate) fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
         if in_flight == 0 {
-            let Handle { name: peer, index, .. } = self.handle;
+            let Handle { name: peer, index, .. } = self.callee.handle();
             let refusal = self.call.refusal();
             let code = refusal.map(|refusal| refusal.code().name());
             log::event!(TARGET, EventKind::of_wait(refusal), peer, index, code, ?until);
@@ -302,7 +338,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     #[cold]
     fn log_end(&self, verdict: Verdict) {
-        let Handle { name: peer, index, .. } = self.handle;
+        let Handle { name: peer, index, .. } = self.callee.handle();
         let attempts = self.call.attempts();
         let kind = EventKind::of_verdict(verdict);
         log::event!(TARGET, kind, peer, index, attempts, ?verdict);
@@ -311,18 +347,18 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 }
 
 /// Whoever made the call has gone away, unless it is over.
-impl<L: Pipeline, T: Clock, V, E> Drop for Run<'_, L, T, V, E> {
+impl<P: Callee, V, E> Drop for Run<P, V, E> {
     fn drop(&mut self) {
         if self.call.is_over() {
             return;
         }
         let call = &mut self.call;
-        let abandon = |pipeline: &L, state: &mut L::State, now| {
+        let abandon = |pipeline: &P::Layers, state: &mut <P::Layers as Pipeline>::State, now| {
             pipeline.abandon(call, state, &mut entropy, now)
         };
-        let transitions = self.handle.apply(abandon);
+        let transitions = self.callee.handle().apply(abandon);
         self.log_transitions(transitions);
-        let Handle { name: peer, index, .. } = self.handle;
+        let Handle { name: peer, index, .. } = self.callee.handle();
         let attempts = self.call.attempts();
         let kind = EventKind::CallCancelled;
         log::event!(TARGET, kind, peer, index, attempts);

@@ -7,6 +7,9 @@ use resil_core::Clock;
 use resil_core::circuit_breaker::{Consecutive, Permit, Recorded, Window};
 use resil_core::outcome::{Classify, EveryError, FailureClass, Outcome};
 
+#[cfg(feature = "tower")]
+use resil_core::outcome::Rejected;
+
 use super::CircuitBreaker;
 use super::shared::Shared;
 use crate::clock::SystemClock;
@@ -79,7 +82,22 @@ impl<C, T: Clock, W: Window> fmt::Debug for Guard<C, T, W> {
 }
 
 impl<C, T: Clock, W: Window> Guard<C, T, W> {
-    fn tell(mut self, outcome: Outcome) -> Recorded {
+    /// What errors mean here.
+    #[cfg(feature = "tower")]
+    pub(crate) fn classifier(&self) -> &C {
+        self.breaker.0.classifier()
+    }
+
+    /// The guard of a call that begins only now.
+    #[cfg(feature = "tower")]
+    pub(crate) fn renew(mut self) -> Result<Self, Rejected> {
+        if let Some(permit) = self.permit.take() {
+            self.permit = Some(self.breaker.0.renew(permit)?);
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn tell(mut self, outcome: Outcome) -> Recorded {
         match self.permit.take() {
             Some(permit) => self.breaker.0.record(permit, outcome),
             None => Recorded::Stale,

@@ -53,6 +53,11 @@ impl<C, T, W: Window> Shared<C, T, W> {
         }
     }
 
+    #[cfg(feature = "tower")]
+    pub(super) const fn classifier(&self) -> &C {
+        &self.classifier
+    }
+
     /// A panic elsewhere while the lock was held cannot have left the machine half-changed: core
     /// does not panic, and nothing else runs under the lock but the clock, before the machine.
     pub(super) fn machine(&self) -> Held<'_, W> {
@@ -83,6 +88,20 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
     pub(super) fn try_acquire_locked(&self) -> Result<Permit, Rejected> {
         self.decide(|machine, now| (machine.try_acquire(entropy, now), None))
             .inspect_err(|rejected| self.log_refusal(*rejected))
+    }
+
+    /// A permit that nothing was done with is told back, and one taken from now on, in one step: no other
+    /// probe comes between. Where calls pass freely, the old one holds nothing.
+    #[cfg(feature = "tower")]
+    pub(super) fn renew(&self, permit: Permit) -> Result<Permit, Rejected> {
+        if let Some(renewed) = self.try_acquire_at_a_glance() {
+            return Ok(renewed);
+        }
+        let renew = |machine: &mut Machine<W>, now| {
+            let recorded = machine.record(permit, Outcome::Ignored, entropy, now);
+            (machine.try_acquire(entropy, now), recorded.transition())
+        };
+        self.decide(renew).inspect_err(|rejected| self.log_refusal(*rejected))
     }
 
     pub(super) fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use resil_core::{Clock, Instant};
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
-use super::{Sleep, block, sleep, system};
+use super::{Sleep, Timer, block, system};
 
 /// Linux's `CLOCK_MONOTONIC_COARSE`: the time of the kernel's last tick, for a few nanoseconds.
 ///
@@ -55,8 +55,8 @@ impl Clock for CoarseClock {
 }
 
 impl Sleep for CoarseClock {
-    async fn sleep_until(&self, deadline: Instant) {
-        sleep(self, deadline).await;
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send {
+        Timer::new(*self, deadline)
     }
 
     fn block_until(&self, deadline: Instant) {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use resil_core::{Clock, Instant};
 
-use super::{Sleep, block, sleep, system};
+use super::{Sleep, Timer, block, system};
 
 /// The processor's own counter, by the crate `quanta`: less than half of what the system's clock costs.
 ///
@@ -49,8 +49,8 @@ impl Clock for QuantaClock {
 }
 
 impl Sleep for QuantaClock {
-    async fn sleep_until(&self, deadline: Instant) {
-        sleep(self, deadline).await;
+    fn sleep_until(&self, deadline: Instant) -> impl Future<Output = ()> + Send {
+        Timer::new(*self, deadline)
     }
 
     fn block_until(&self, deadline: Instant) {

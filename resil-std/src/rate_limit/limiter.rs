@@ -1,13 +1,9 @@
 //! One limit that everybody shares.
 
 mod cell;
-mod line;
 mod shared;
 
 use core::fmt;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
 use std::sync::Arc;
 
 use resil_core::error::{ErrorCode, RateLimitError};
@@ -21,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::TARGET;
 use crate::clock::{Sleep, SystemClock};
+use crate::line::first_of;
 use crate::log;
 use shared::{Shared, Turn, others_wait};
 
@@ -293,6 +290,12 @@ impl<L: Bucket, T: Sleep> Limiter<L, T> {
         }
     }
 
+    /// What [`until_ready`](Self::until_ready) answers where there is nothing to wait for.
+    #[cfg(feature = "tower")]
+    pub(crate) fn settled_at_once(&self, tokens: u32) -> Option<Result<Charge, Rejected>> {
+        self.0.settled_at_once(tokens)
+    }
+
     /// [`until_ready`](Self::until_ready) for a thread, in the same line. Where tokens come back early
     /// while it is first, it sleeps on until they would have come anyway.
     ///
@@ -324,18 +327,6 @@ fn log_refusal(code: ErrorCode, retry: RetryAt, tokens: u32, now: Instant) {
     let kind = EventKind::of_refusal(Rejected::new(code, retry));
     let (code, retry_after) = (code.name(), retry.wait_from(now));
     log::at!(debug, TARGET, kind; _, tokens, code, ?retry_after, "refused");
-}
-
-/// Ends when one of the two has.
-async fn first_of(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| {
-        if one.as_mut().poll(context).is_ready() || other.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        Poll::Pending
-    })
-    .await;
 }
 
 impl<L, T> Clone for Limiter<L, T> {

@@ -7,7 +7,7 @@ use resil_core::{Clock, Instant};
 
 use super::Charge;
 use super::cell::BucketCell;
-use super::line::Line;
+use crate::line::Line;
 use crate::sync::{Mutex, lock};
 
 /// What the handles of one limiter share.

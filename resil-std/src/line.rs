@@ -1,6 +1,9 @@
-//! Those who wait for their turn.
+//! Those who wait for their turn at a limit.
 
 use core::fmt;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -12,7 +15,7 @@ const GENERATION: u64 = 1 << 32;
 /// A first-come, first-served line, and the generation of the bucket that it is for.
 ///
 /// The two share a word because whoever asks without waiting needs both, and for one load.
-pub(super) struct Line {
+pub(crate) struct Line {
     word: AtomicU64,
     /// Held by whoever is first. Tokio's mutex is fair, and a waiter that goes away passes it on.
     head: Mutex<()>,
@@ -22,45 +25,45 @@ pub(super) struct Line {
 
 /// What a look at the line tells.
 #[derive(Clone, Copy)]
-pub(super) struct Glimpse(u64);
+pub(crate) struct Glimpse(u64);
 
 impl Glimpse {
     /// Whether who does not wait may take so much: all while nobody waits, and else nothing.
     #[inline]
-    pub(super) const fn lets_pass(self, tokens: u32) -> bool {
+    pub(crate) const fn lets_pass(self, tokens: u32) -> bool {
         self.is_empty() || tokens == 0
     }
 
     /// Whether nobody waits.
     #[inline]
-    pub(super) const fn is_empty(self) -> bool {
+    pub(crate) const fn is_empty(self) -> bool {
         self.0 as u32 == 0
     }
 
     /// How often the bucket has been reset.
     #[inline]
-    pub(super) const fn generation(self) -> u32 {
+    pub(crate) const fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 }
 
 /// A place in the line, until it is dropped. Newcomers see it before anything else is done.
-pub(super) struct Place<'a>(&'a Line);
+pub(crate) struct Place<'a>(&'a Line);
 
 /// The first place.
-pub(super) struct Head<'a> {
+pub(crate) struct Head<'a> {
     // Declared first, so that the next one is first before the place is given up.
     _turn: MutexGuard<'a, ()>,
     _place: Place<'a>,
 }
 
 impl Line {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { word: AtomicU64::new(0), head: Mutex::new(()), freed: Notify::new() }
     }
 
     #[inline]
-    pub(super) fn look(&self) -> Glimpse {
+    pub(crate) fn look(&self) -> Glimpse {
         Glimpse(self.word.load(Ordering::Acquire))
     }
 
@@ -70,13 +73,13 @@ impl Line {
     }
 
     /// Waits to be first.
-    pub(super) async fn wait(&self) -> Head<'_> {
+    pub(crate) async fn wait(&self) -> Head<'_> {
         let place = self.join();
         Head { _turn: self.head.lock().await, _place: place }
     }
 
     /// [`wait`](Self::wait) for a thread.
-    pub(super) fn wait_blocking(&self) -> Head<'_> {
+    pub(crate) fn wait_blocking(&self) -> Head<'_> {
         let place = self.join();
         Head { _turn: self.head.blocking_lock(), _place: place }
     }
@@ -85,14 +88,14 @@ impl Line {
     ///
     /// Of a look at the bucket after this and a change of it before [`free`](Self::free), one sees the
     /// other: both exchange the word in between, and whichever does so second knows of the first.
-    pub(super) fn freed(&self) -> impl Future<Output = ()> {
+    pub(crate) fn freed(&self) -> impl Future<Output = ()> {
         let freed = self.freed.notified();
         self.word.fetch_add(0, Ordering::AcqRel);
         freed
     }
 
     /// Tells whoever is first that tokens have come back early.
-    pub(super) fn free(&self) {
+    pub(crate) fn free(&self) {
         let found = Glimpse(self.word.fetch_add(0, Ordering::AcqRel));
         if !found.is_empty() {
             self.freed.notify_waiters();
@@ -100,9 +103,21 @@ impl Line {
     }
 
     /// From here on, what was taken before is not given back.
-    pub(super) fn next_generation(&self) {
+    pub(crate) fn next_generation(&self) {
         self.word.fetch_add(GENERATION, Ordering::AcqRel);
     }
+}
+
+/// Ends when one of the two has.
+pub(crate) async fn first_of(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| {
+        if one.as_mut().poll(context).is_ready() || other.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Place<'_> {

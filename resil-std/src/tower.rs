@@ -1,0 +1,106 @@
+//! The machines as layers of [tower](https://docs.rs/tower), for servers and clients made of services.
+//!
+//! | layer | of | in `poll_ready` |
+//! |---|---|---|
+//! | [`RateLimitLayer`] | a [`Limiter`](crate::rate_limit::Limiter) | waits in line, or refuses; reserves tokens |
+//! | [`KeyedRateLimitLayer`] | a [`RateLimiter`](crate::RateLimiter) | |
+//! | [`CircuitBreakerLayer`] | a [`CircuitBreaker`](crate::CircuitBreaker) | refuses; reserves a probe |
+//! | [`BulkheadLayer`] | a [`Bulkhead`](crate::Bulkhead) | waits in the queue, or refuses; reserves permits |
+//! | [`AdaptiveLayer`] | a [`ConcurrencyLimiter`](crate::adaptive::ConcurrencyLimiter) | waits in line, or refuses; reserves room |
+//! | [`TimeoutLayer`] | | |
+//! | [`RetryLayer`] | a policy and a budget | is always ready |
+//! | [`PeerLayer`] | a [`Peer`](crate::Peer), or another pipeline: the composed call | is always ready |
+//! | [`OperationLayer`] | | |
+//!
+//! Each is a layer around a machine that lives elsewhere as well: clone the handle, look at it, share it
+//! with code that knows no tower. Nothing is decided here.
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_std::core::adaptive::Aimd;
+//! use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+//! use resil_std::core::error::{Cause, ResilienceError};
+//! use resil_std::core::valid;
+//! use resil_std::CircuitBreaker;
+//! use resil_std::adaptive::ConcurrencyLimiter;
+//! use resil_std::tower::{AdaptiveLayer, CircuitBreakerLayer, OperationLayer, TimeoutLayer};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//!
+//! const WORK: Aimd = valid!(Aimd::builder().initial_limit(20).build());
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let breaker = CircuitBreaker::new("store", CircuitBreakerConfig::DEFAULT);
+//! let service = ServiceBuilder::new()
+//!     .layer(AdaptiveLayer::new(ConcurrencyLimiter::new("store", WORK)).shed())
+//!     .layer(CircuitBreakerLayer::new(breaker.clone()))
+//!     .layer(TimeoutLayer::new(Duration::from_secs(2)))
+//!     .layer(OperationLayer) // always the innermost
+//!     .service(service_fn(async |key: u32| Ok::<_, std::io::Error>(key)));
+//!
+//! breaker.force_open();
+//! match service.oneshot(7).await {
+//!     Ok(value) => println!("{value}"),
+//!     Err(error) => match error.cause() {
+//!         Cause::Operation(_own) => unreachable!("it was not called"),
+//!         Cause::CircuitBreakerOpen(refused) => println!("down until {:?}", refused.retry()),
+//!         _ => println!("{error}"),
+//!     },
+//! }
+//! # }
+//! ```
+//!
+//! # Errors
+//!
+//! Every layer has the error [`ResilienceError<E>`](resil_core::ResilienceError), and wants the same of the
+//! service inside; `E` is the operation's own error, and [`OperationLayer`] is where it comes in. So however
+//! many layers there are, the type is one, and says whether the operation failed, who refused, and when to
+//! come back. Where the service inside has a boxed error, map it to a [`BoxedError`] first.
+//!
+//! # Laws
+//!
+//! - What `poll_ready` reserves belongs to that one service. Dropping the service gives it back; a clone
+//!   starts with nothing; `call` uses it up.
+//! - A refusal is the answer of `call`, with the inner service untouched. `poll_ready` fails only where the
+//!   inner service's does, for by tower's contract a service whose `poll_ready` fails is thrown away.
+//! - Whoever waits in `poll_ready` waits in the line of the machine, together with those who know no tower,
+//!   and is woken when it is their turn. Nothing polls, and nothing wakes itself.
+//! - Dropping the future of a call ends the call and then gives back what it held.
+//! - What time means to a machine (a latency, a slow call, a deadline) begins with `call`, not with
+//!   `poll_ready`.
+//! - `call` without `poll_ready` before it does not panic here: it asks, does not wait, and hands the request
+//!   on. What the innermost service makes of that is its own affair.
+//!
+//! # The order
+//!
+//! From outside in: rate limit, bulkhead or adaptive limit, retry, breaker, timeout, operation. A limit
+//! inside of a retry counts attempts, outside of it calls. Or take a [`PeerLayer`], which has core's order
+//! and asks for everything or nothing.
+//!
+//! # When not to use it
+//!
+//! Where the call is one closure: the machines themselves say more, and cost less.
+
+mod adaptive;
+mod bulkhead;
+mod circuit_breaker;
+mod classify;
+pub mod gate;
+mod in_line;
+mod operation;
+mod peer;
+mod rate_limit;
+mod retry;
+mod timeout;
+
+pub use adaptive::{Adaptive, AdaptiveGate, AdaptiveLayer};
+pub use bulkhead::{BulkheadGate, BulkheadLayer, Bulkheaded};
+pub use circuit_breaker::{CircuitBreakerGate, CircuitBreakerLayer, CircuitBroken};
+pub use operation::{BoxedError, Operation, OperationFuture, OperationLayer};
+pub use peer::{PeerFuture, PeerLayer, PeerService};
+pub use rate_limit::{
+    KeyedRateLimit, KeyedRateLimitLayer, KeyedResponseFuture, RateLimit, RateLimitGate,
+    RateLimitLayer,
+};
+pub use retry::{Retries, Retry, RetryLayer};
+pub use timeout::{Timeout, TimeoutFuture, TimeoutLayer};
