@@ -1,4 +1,4 @@
-//! What an HTTP answer means to a retry and to a breaker.
+//! What an HTTP answer means to a retry and to a breaker, and how a server answers what it refused.
 //!
 //! An HTTP client takes every answer for a success; resilience does not. [`check`] makes an
 //! [`HttpError`] of an answer that is none, and that knows its [`Classification`]: with the `Retry-After`
@@ -78,7 +78,9 @@ use std::time::SystemTime;
 
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use resil_core::outcome::{Classification, FailureClass, Outcome, RetryHint};
+use resil_core::Instant;
+use resil_core::error::Family;
+use resil_core::outcome::{Classification, FailureClass, Outcome, Rejected, RetryHint};
 
 /// What the drafts of the `RateLimit` fields up to the seventh called the seconds until a quota is whole.
 const RATE_LIMIT_RESET: &str = "ratelimit-reset";
@@ -150,6 +152,42 @@ pub fn check(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Result
         },
     };
     Err(HttpError { status, hint })
+}
+
+/// How a server answers what it refused: the status, and when to come back, in `Retry-After`.
+///
+/// 429 where a rate limit refused, and 503 where a bulkhead, a breaker or whatever else did. The wait is in
+/// whole seconds, rounded up; there is none where nobody can say, or never.
+///
+/// ```
+/// use core::time::Duration;
+/// use ::http::{StatusCode, header};
+/// use resil_std::core::{ErrorCode, Instant, Rejected, RetryAt};
+/// use resil_std::http::refusal;
+///
+/// let at = Instant::from_duration(Duration::from_millis(1_001));
+/// let refused = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::At(at));
+/// let (status, headers) = refusal(refused, Instant::EPOCH);
+/// assert_eq!((status, &headers[header::RETRY_AFTER]), (StatusCode::TOO_MANY_REQUESTS, "2"));
+///
+/// let refused = Rejected::new(ErrorCode::LoadShed, RetryAt::Unknown);
+/// let (status, headers) = refusal(refused, Instant::EPOCH);
+/// assert_eq!((status, headers.len()), (StatusCode::SERVICE_UNAVAILABLE, 0));
+/// ```
+#[must_use]
+pub fn refusal(rejected: Rejected, now: Instant) -> (StatusCode, HeaderMap) {
+    let status = match rejected.code().family() {
+        Family::RateLimit => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let wait = rejected.retry().wait_from(now).map(whole_seconds);
+    (status, wait.map(|seconds| (RETRY_AFTER, HeaderValue::from(seconds))).into_iter().collect())
+}
+
+/// The unit of `Retry-After`, rounded up: who comes back then does not come too early.
+const fn whole_seconds(wait: Duration) -> u64 {
+    let begun = (wait.subsec_nanos() > 0) as u64;
+    wait.as_secs().saturating_add(begun)
 }
 
 /// What a status says of the peer, for a [guard](crate::circuit_breaker::Guard) that is told by hand.
