@@ -163,8 +163,8 @@ proptest! {
         prop_assert_eq!(error.classification().outcome(), outcome(status));
 
         let policy = RetryPolicy::builder().build().unwrap().classify(HttpError::classification);
-        let mut retry = resil_core::retry::Retry::start(&policy, resil_core::Instant::EPOCH);
-        let now = resil_core::Instant::EPOCH;
+        let mut retry = resil_core::retry::Retry::start(&policy, Instant::EPOCH);
+        let now = Instant::EPOCH;
         if let resil_core::retry::Next::Wait(wait) =
             retry.record(&policy, error.classification(), || u32::MAX, now)
         {

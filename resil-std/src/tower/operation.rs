@@ -1,10 +1,10 @@
 //! Where the operation begins.
 
+use core::error::Error;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::error::Error;
 
 use pin_project_lite::pin_project;
 use resil_core::ResilienceError;

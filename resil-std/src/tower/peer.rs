@@ -88,6 +88,7 @@ impl<L: Pipeline, T> PeerLayer<L, T> {
     }
 
     /// The peer that is called.
+    #[must_use]
     pub const fn peer(&self) -> &Peer<L, T> {
         &self.peer
     }
