@@ -7,29 +7,30 @@ use core::task::{Context, Poll};
 use std::panic::catch_unwind;
 use std::thread;
 
+use pin_project_lite::pin_project;
 use resil_core::call::Ticket;
 
 /// An attempt that has ended, and how: with its output, or with a panic that is to go on.
 pub(crate) type Over<R> = (Ticket, thread::Result<R>);
 
-/// A place for an attempt, in the future of the call.
-pub(crate) struct Place<'p, F> {
-    ticket: &'p mut Option<Ticket>,
-    future: Pin<&'p mut Option<F>>,
+pin_project! {
+    /// An attempt in flight.
+    pub(crate) struct InFlight<F> {
+        // There until it is over.
+        ticket: Option<Ticket>,
+        #[pin]
+        future: F,
+    }
 }
 
-impl<'p, F: Future> Place<'p, F> {
-    /// Where `ticket` and `future` are.
-    pub(crate) const fn new(
-        ticket: &'p mut Option<Ticket>,
-        future: Pin<&'p mut Option<F>>,
-    ) -> Self {
-        Self { ticket, future }
-    }
+/// A place for an attempt, in the future of the call.
+pub(crate) struct Place<'p, F>(pub(crate) Pin<&'p mut Option<InFlight<F>>>);
 
+impl<F: Future> Place<'_, F> {
     /// The end with the ticket, when there is one; the place is free again then.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Over<F::Output>> {
-        let Some(future) = self.future.as_mut().as_pin_mut() else { return Poll::Pending };
+        let Some(attempt) = self.0.as_mut().as_pin_mut() else { return Poll::Pending };
+        let future = attempt.project().future;
         // What has panicked is dropped below and never polled again, and the panic goes on.
         let end = match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Ready(output)) => Ok(output),
@@ -44,25 +45,40 @@ impl<'p, F: Future> Place<'p, F> {
 
     /// Drops the attempt.
     fn stop(&mut self) -> Option<Ticket> {
-        self.future.set(None);
-        self.ticket.take()
+        let ticket = self.0.as_mut().as_pin_mut()?.project().ticket.take();
+        self.0.set(None);
+        ticket
+    }
+
+    fn is(&self, is_it: impl Fn(&Ticket) -> bool) -> bool {
+        let attempt = self.0.as_ref().get_ref().as_ref();
+        attempt.and_then(|attempt| attempt.ticket.as_ref()).is_some_and(is_it)
     }
 }
 
 pub(crate) struct Attempts<'p, F>(pub(crate) [Place<'p, F>; 2]);
 
 impl<F: Future> Attempts<'_, F> {
-    /// Core has at most two attempts in flight, so there is a place.
-    pub(crate) fn start(&mut self, ticket: Ticket, future: F) {
-        if let Some(free) = self.0.iter_mut().find(|place| place.ticket.is_none()) {
-            *free.ticket = Some(ticket);
-            free.future.set(Some(future));
+    /// Starts an attempt that has begun, or has ended with its panic. Core has at most two in flight, so
+    /// there is a place.
+    pub(crate) fn start(
+        &mut self,
+        ticket: Ticket,
+        begun: thread::Result<F>,
+    ) -> Option<Over<F::Output>> {
+        let future = match begun {
+            Ok(future) => future,
+            Err(panic) => return Some((ticket, Err(panic))),
+        };
+        if let Some(free) = self.0.iter_mut().find(|place| place.0.is_none()) {
+            free.0.set(Some(InFlight { ticket: Some(ticket), future }));
         }
+        None
     }
 
     /// Stops an attempt that `is_over`, if there is one.
     pub(crate) fn stop(&mut self, is_over: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
-        self.0.iter_mut().find(|place| place.ticket.as_ref().is_some_and(&is_over))?.stop()
+        self.0.iter_mut().find(|place| place.is(&is_over))?.stop()
     }
 
     /// The attempt that has ended, if one has by now.

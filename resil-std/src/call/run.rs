@@ -32,24 +32,24 @@ where
     Fut: Future<Output = Result<V, E>>,
 {
     let (mut run, mut step) = Run::start(handle, handle);
-    let (mut one, mut two) = (None, None);
     // Declared after the run, so dropped before: an operation ends before its permit goes back.
     let first = pin!(None);
     let second = pin!(None);
-    let mut attempts = Attempts([Place::new(&mut one, first), Place::new(&mut two, second)]);
+    let mut attempts = Attempts([Place(first), Place(second)]);
     loop {
         let over = match step {
-            Step::Attempt(ticket) => match run.begin(&ticket, &mut operation) {
-                Ok(attempt) => {
-                    attempts.start(ticket, attempt);
-                    attempts.ended().await
+            Step::Attempt(ticket) => {
+                let begun = run.begin(&ticket, &mut operation);
+                let mut over = attempts.start(ticket, begun);
+                if over.is_none() {
+                    over = attempts.ended().await;
                 }
-                Err(panic) => Some((ticket, Err(panic))),
-            },
+                over
+            }
             Step::Wait { until, in_flight } => {
                 run.log_wait(until, in_flight);
                 let until = until.unwrap_or(Instant::MAX);
-                attempts.next(pin!(handle.clock.sleep_until(until))).await
+                attempts.next(pin!(run.callee.clock.sleep_until(until))).await
             }
             Step::Done(verdict) => return run.end(verdict),
         };
@@ -77,7 +77,7 @@ where
             }
             Step::Wait { until, in_flight } => {
                 run.log_wait(until, in_flight);
-                handle.clock.block_until(until.unwrap_or(Instant::MAX));
+                run.callee.clock.block_until(until.unwrap_or(Instant::MAX));
                 None
             }
             Step::Done(verdict) => return run.end(verdict),
@@ -124,7 +124,6 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
     }
 
     /// Whom the call is to.
-    #[cfg(feature = "tower")]
     pub(crate) const fn callee(&self) -> &P {
         &self.callee
     }

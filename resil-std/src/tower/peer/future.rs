@@ -6,13 +6,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use resil_core::call::{Pipeline, Step, Ticket};
+use resil_core::call::{Pipeline, Step};
 use resil_core::outcome::Classify;
 use resil_core::{Clock, Instant, ResilienceError};
 use tower_service::Service;
 
 use super::PeerLayer;
-use crate::call::attempts::{Attempts, Place};
+use crate::call::attempts::{Attempts, InFlight, Place};
 use crate::call::handle::Callee;
 use crate::call::run::Run;
 use crate::clock::Timer;
@@ -31,11 +31,9 @@ pin_project! {
     {
         // Declared before the run, so dropped before: an operation ends before its permit goes back.
         #[pin]
-        first: Option<Attempt<S, Q>>,
+        first: Option<InFlight<Attempt<S, Q>>>,
         #[pin]
-        second: Option<Attempt<S, Q>>,
-        one: Option<Ticket>,
-        two: Option<Ticket>,
+        second: Option<InFlight<Attempt<S, Q>>>,
         // There while the call waits.
         #[pin]
         timer: Option<Timer<T>>,
@@ -56,8 +54,8 @@ where
     pub(super) fn start(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
         let callee = layer.clone();
         let (run, step) = Run::start(callee, layer.handle());
-        let (first, second, one, two, timer) = (None, None, None, None, None);
-        Self { first, second, one, two, timer, step: Some(step), service, request, run }
+        let (first, second, timer) = (None, None, None);
+        Self { first, second, timer, step: Some(step), service, request, run }
     }
 }
 
@@ -75,19 +73,13 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let run = this.run;
-        let mut attempts =
-            Attempts([Place::new(this.one, this.first), Place::new(this.two, this.second)]);
+        let mut attempts = Attempts([Place(this.first), Place(this.second)]);
         loop {
             let over = match this.step.take() {
                 Some(Step::Attempt(ticket)) => {
                     let attempt = || Attempt::new(this.service.clone(), this.request.clone());
-                    match run.begin(&ticket, |_, _| attempt()) {
-                        Ok(attempt) => {
-                            attempts.start(ticket, attempt);
-                            ended(attempts.poll(context))
-                        }
-                        Err(panic) => Some((ticket, Err(panic))),
-                    }
+                    let begun = run.begin(&ticket, |_, _| attempt());
+                    attempts.start(ticket, begun).or_else(|| ended(attempts.poll(context)))
                 }
                 Some(Step::Wait { until, in_flight }) => {
                     run.log_wait(until, in_flight);
