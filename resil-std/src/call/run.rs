@@ -124,6 +124,7 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
     }
 
     /// Whom the call is to.
+    #[cfg(feature = "tower")]
     pub(crate) const fn callee(&self) -> &P {
         &self.callee
     }

@@ -16,7 +16,8 @@ use crate::clock::SystemClock;
 ///
 /// While it refuses, the inner service is not touched, not even its `poll_ready`. `poll_ready` reserves, of
 /// a half-open breaker one of its probes; a service that is dropped without a call gives it back and counts
-/// nowhere. `call` looks again: what was reserved before the breaker opened lets nobody pass after.
+/// nowhere. One that is neither called nor dropped counts as a lost probe when its lease ends. `call` looks
+/// again: what was reserved before the breaker opened lets nobody pass after.
 ///
 /// The breaker's classifier is asked about the operation's own errors. A timeout of a layer further in is
 /// a failure, a refusal there says nothing about the peer.

@@ -12,7 +12,8 @@ use crate::clock::SystemClock;
 /// Tries again, with waits that grow, as long as a budget pays for it: one for all clones of the service.
 ///
 /// It is a [`PeerLayer`] without gates, with the same rules for `poll_ready`, requests and errors, and logs
-/// as one: under `resil::call`, by the name that it is given.
+/// as one: under `resil::call`, by the name that it is given. For a budget that several stacks share, make a
+/// [`Peer`] of [`Retries`] and give a clone of it to [`PeerLayer::new`] in each.
 ///
 /// ```
 /// use core::time::Duration;

@@ -239,7 +239,7 @@ async fn a_stack_of_layers_leaves_nothing_behind() {
     .await;
 }
 
-/// What a test is given is what it says it is: the story above is one that ends by itself.
+/// The story that is cut short above is one that ends by itself.
 #[tokio::test(start_paused = true)]
 async fn the_slow_service_fails_after_its_time() {
     let layer = tower::layer::util::Identity::new();

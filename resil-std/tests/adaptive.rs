@@ -1,0 +1,89 @@
+//! The adaptive limit that tasks share.
+
+mod paused_time;
+
+use core::future::pending;
+use core::panic::AssertUnwindSafe;
+use core::pin::pin;
+use core::time::Duration;
+use paused_time::{Woken, poll_once};
+use resil_std::adaptive::ConcurrencyLimiter;
+use resil_std::core::adaptive::{Aimd, Recorded};
+use resil_std::core::outcome::{Classification, FailureClass};
+use resil_std::core::{ErrorCode, ResilienceError};
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use tokio::time::advance;
+
+/// So many at once to begin with; slower than a second is a loss.
+fn policy(initial: u16) -> Aimd {
+    let policy = Aimd::builder().min_limit(1).initial_limit(initial);
+    policy.timeout(Duration::from_secs(1)).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limit_follows_how_calls_end_and_how_long_they_take() {
+    let limiter = ConcurrencyLimiter::new("work", policy(1));
+    assert_eq!(limiter.call(async || Ok::<_, ()>(7)).await, Ok(7));
+    assert_eq!(limiter.limit(), 2);
+    let failed = limiter.call(async || Err::<(), _>("reset")).await;
+    assert_eq!((failed, limiter.limit()), (Err(ResilienceError::operation("reset")), 1));
+
+    let guard = limiter.try_acquire().unwrap();
+    advance(Duration::from_secs(2)).await;
+    guard.success();
+    assert_eq!((limiter.limit(), limiter.in_flight()), (1, 0), "too late to count for more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_says_nothing_moves_no_limit() {
+    let ignores = |_: &&str| Classification::Ignored;
+    let limiter = ConcurrencyLimiter::with_classifier("work", policy(4), ignores);
+    limiter.call(async || Err::<(), _>("not found")).await.unwrap_err();
+    assert_eq!((limiter.limit(), limiter.in_flight()), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_or_panics_gives_its_room_back_and_moves_no_limit_pitfalls_18_111() {
+    let limiter = ConcurrencyLimiter::new("work", policy(1));
+    {
+        let mut call = pin!(limiter.call(async || pending::<Result<(), ()>>().await));
+        assert!(poll_once(call.as_mut()).is_pending());
+        assert_eq!(limiter.try_acquire().unwrap_err().code(), ErrorCode::LoadShed);
+    }
+    let mut call = pin!(limiter.call(async || -> Result<(), ()> { panic!("a bug") }));
+    catch_unwind(AssertUnwindSafe(|| poll_once(call.as_mut()))).unwrap_err();
+    assert_eq!((limiter.limit(), limiter.in_flight()), (1, 0));
+    assert_eq!(limiter.call(async || Ok::<_, ()>(7)).await, Ok(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_overtakes_who_waits() {
+    let limiter = ConcurrencyLimiter::new("work", policy(1));
+    let held = limiter.try_acquire().unwrap();
+    let (mut first, mut second) = (pin!(limiter.acquire()), pin!(limiter.acquire()));
+    let task = Arc::new(Woken::default());
+    assert!(task.poll(first.as_mut()).is_pending() && poll_once(second.as_mut()).is_pending());
+    held.ignore();
+    assert_eq!(task.times(), 1);
+    assert_eq!(limiter.try_acquire().unwrap_err().code(), ErrorCode::LoadShed, "there is a line");
+    assert!(poll_once(second.as_mut()).is_pending(), "it is not its turn");
+    assert!(task.poll(first.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_and_a_larger_policy_let_in_who_waits() {
+    let limiter = ConcurrencyLimiter::new("work", policy(1));
+    let held = limiter.try_acquire().unwrap();
+    let mut first = pin!(limiter.acquire());
+    assert!(poll_once(first.as_mut()).is_pending());
+    limiter.reset();
+    let poll = poll_once(first.as_mut());
+    assert!(poll.is_ready() && limiter.in_flight() == 1);
+    assert_eq!(held.failure(FailureClass::Timeout), Recorded::Stale);
+
+    let mut second = pin!(limiter.acquire());
+    assert!(poll_once(second.as_mut()).is_pending());
+    limiter.reconfigure(Aimd::builder().min_limit(3).initial_limit(3).build().unwrap());
+    assert!(poll_once(second.as_mut()).is_ready());
+}
