@@ -1,6 +1,7 @@
 //! Permits that are reserved.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use resil_std::Bulkhead;

@@ -2,9 +2,9 @@
 
 use core::future::pending;
 use core::pin::pin;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use resil_std::core::backoff::Jitter;
 use resil_std::core::bulkhead::BulkheadConfig;

@@ -1,8 +1,8 @@
 //! What services behind layers have to be for others.
 
 use core::convert::Infallible;
+use core::error::Error as _;
 use core::time::Duration;
-use std::error::Error as _;
 
 use resil_std::adaptive::ConcurrencyLimiter;
 use resil_std::core::ResilienceError;
