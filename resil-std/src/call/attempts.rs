@@ -3,7 +3,7 @@
 use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::panic::catch_unwind;
 use std::thread;
 
@@ -54,6 +54,44 @@ impl<F: Future> Attempts<'_, F> {
             free.ticket = Some(ticket);
             free.future.set(Some(future));
         }
+    }
+
+    /// Starts the first attempt and polls it once. One that has ended has left its place.
+    #[inline]
+    pub(super) fn first(
+        &mut self,
+        start: impl FnOnce() -> F,
+        context: &mut Context<'_>,
+    ) -> thread::Result<Poll<F::Output>> {
+        let [Place { future, .. }, _] = &mut self.0;
+        // What has panicked is dropped when it goes on, and never polled again, and the panic goes on.
+        catch_unwind(AssertUnwindSafe(|| {
+            future.set(Some(start()));
+            let Some(attempt) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+            let output = ready!(attempt.poll(context));
+            future.set(None);
+            Poll::Ready(output)
+        }))
+    }
+
+    /// The first attempt goes on under its ticket, unless it is over.
+    #[cold]
+    pub(super) fn go_on(
+        &mut self,
+        ticket: Ticket,
+        end: thread::Result<Poll<F::Output>>,
+    ) -> Option<Over<F::Output>> {
+        let [place, _] = &mut self.0;
+        let end = match end {
+            Ok(Poll::Pending) => {
+                place.ticket = Some(ticket);
+                return None;
+            }
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panic) => Err(panic),
+        };
+        place.stop();
+        Some((ticket, end))
     }
 
     /// Stops an attempt that `is_over`, if there is one.

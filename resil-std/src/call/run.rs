@@ -1,72 +1,109 @@
 //! One call under way: takes its steps, and gives everything back when it is dropped.
 
 use core::fmt::Debug;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::pin;
+use core::task::Poll;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use resil_core::call::{Call, Ended, Pipeline, Step, Ticket, Transitions, Verdict};
+use resil_core::call::{Call, Ended, First, Pipeline, Step, Ticket, Transitions, Verdict};
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classification, Classify, FailureClass};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::attempts::{Attempts, Over, Place};
-use super::handle::{Handle, Kept};
+use super::begin::Begun;
+use super::handle::Handle;
 use crate::clock::Sleep;
 use crate::log;
 
-/// Makes a call: does what core says, until core says that it is over.
-pub(super) async fn run<L, T, V, E, F, Fut>(
+/// Makes a call: does what core says, until core says that it is over. Where the operation can be started
+/// `plain`, without being told which attempt it is, the first attempt is made before all else: most calls
+/// are over by then.
+#[expect(clippy::manual_async_fn, reason = "an async function holds its arguments twice")]
+#[inline]
+pub(super) fn run<L, T, V, E, O, Fut>(
     handle: Handle<'_, L, T>,
-    mut operation: F,
-) -> Result<V, ResilienceError<E>>
+    mut operation: O,
+    plain: Option<impl FnOnce(&mut O) -> Fut>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Fut,
+) -> impl Future<Output = Result<V, ResilienceError<E>>>
 where
     L: Pipeline,
     L::Classifier: Classify<E>,
     T: Sleep,
     E: Debug,
-    F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
     Fut: Future<Output = Result<V, E>>,
 {
-    let (mut run, mut step) = Run::start(handle);
-    // Declared after the run, so dropped before: an operation ends before its permit goes back.
-    let first = pin!(None);
-    let second = pin!(None);
-    let mut attempts = Attempts([Place::new(first), Place::new(second)]);
-    loop {
-        let over = match step {
-            Step::Attempt(ticket) => match run.begin(&ticket, &mut operation) {
-                Ok(attempt) => {
-                    attempts.start(ticket, attempt);
-                    attempts.ended().await
+    async move {
+        let mut run;
+        // Declared after the run, so dropped before: an operation ends before its permit goes back.
+        let first = pin!(None);
+        let second = pin!(None);
+        let mut attempts = Attempts([Place::new(first), Place::new(second)]);
+        let mut turn = 'begin: {
+            let first = match handle.begin_with(plain.is_some()) {
+                Ok(first) => first,
+                Err(begun) => {
+                    let (begun, step) = Run::begin(handle, begun);
+                    run = begun;
+                    break 'begin Turn::Step(step);
                 }
-                Err(panic) => Some((ticket, Err(panic))),
-            },
-            Step::Wait { until, in_flight } => {
-                run.log_wait(until, in_flight);
-                let until = until.unwrap_or(Instant::MAX);
-                attempts.next(pin!(run.handle.clock.sleep_until(until))).await
+            };
+            let mut start = plain.map(|plain| || plain(&mut operation));
+            let polled = poll_fn(|context| {
+                Poll::Ready(start.take().map(|start| attempts.first(start, context)))
+            });
+            let end = polled.await;
+            if let Some(Ok(Poll::Ready(Ok(value)))) = end {
+                handle.succeed(first);
+                return Ok(value);
             }
-            Step::Done(verdict) => return run.end(verdict),
+            let (resumed, ticket) = Run::go_on(handle, first);
+            run = resumed;
+            Turn::Polled(end.and_then(|end| attempts.go_on(ticket, end)))
         };
-        let ended = over.map(|over| run.ended(over));
-        let has_answer = ended.is_some();
-        let (next, transitions) = run.step(ended);
-        while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
-            run.stopped(&ticket, has_answer, &next);
+        loop {
+            let over = match turn {
+                Turn::Polled(over) => over,
+                Turn::Step(Step::Attempt(ticket)) => {
+                    match run.attempt(&ticket, |call| each(&mut operation, &ticket, call)) {
+                        Ok(attempt) => {
+                            attempts.start(ticket, attempt);
+                            attempts.ended().await
+                        }
+                        Err(panic) => Some((ticket, Err(panic))),
+                    }
+                }
+                Turn::Step(Step::Wait { until, in_flight }) => {
+                    run.log_wait(until, in_flight);
+                    let until = until.unwrap_or(Instant::MAX);
+                    attempts.next(pin!(run.handle.clock.sleep_until(until))).await
+                }
+                Turn::Step(Step::Done(verdict)) => return run.end(verdict),
+            };
+            let ended = over.map(|over| run.ended(over));
+            let has_answer = ended.is_some();
+            let (next, transitions) = run.step(ended);
+            while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
+                run.stopped(&ticket, has_answer, &next);
+            }
+            run.handle.log_transitions(transitions);
+            turn = Turn::Step(next);
         }
-        run.log_transitions(transitions);
-        step = next;
     }
 }
 
-/// Makes a call on this thread: one attempt after another.
-pub(super) fn run_blocking<L, T, V, E>(
+/// [`run`] on this thread: one attempt after another.
+#[inline]
+pub(super) fn run_blocking<L, T, V, E, O>(
     handle: Handle<'_, L, T>,
-    mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    mut operation: O,
+    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -74,24 +111,63 @@ where
     T: Sleep,
     E: Debug,
 {
-    let (mut run, mut step) = Run::start(handle);
+    let first = match handle.begin_with(plain.is_some()) {
+        Ok(first) => first,
+        Err(begun) => {
+            let (run, step) = Run::begin(handle, begun);
+            return go_on_blocking(run, Turn::Step(step), operation, each);
+        }
+    };
+    // What has panicked is not called again, and the panic goes on.
+    let end = catch_unwind(AssertUnwindSafe(|| plain.map(|plain| plain(&mut operation))));
+    if let Ok(Some(Ok(value))) = end {
+        handle.succeed(first);
+        return Ok(value);
+    }
+    let (run, ticket) = Run::go_on(handle, first);
+    let over = end.transpose().map(|end| (ticket, end));
+    go_on_blocking(run, Turn::Polled(over), operation, each)
+}
+
+#[inline(never)]
+fn go_on_blocking<L, T, V, E, O>(
+    mut run: Run<'_, L, T, V, E>,
+    mut turn: Turn<Result<V, E>>,
+    mut operation: O,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
     loop {
-        let ended = match step {
-            Step::Attempt(ticket) => {
-                let end = run.begin(&ticket, &mut operation);
+        let ended = match turn {
+            Turn::Polled(over) => over.map(|over| run.ended(over)),
+            Turn::Step(Step::Attempt(ticket)) => {
+                let end = run.attempt(&ticket, |call| each(&mut operation, &ticket, call));
                 Some(run.ended((ticket, end)))
             }
-            Step::Wait { until, in_flight } => {
+            Turn::Step(Step::Wait { until, in_flight }) => {
                 run.log_wait(until, in_flight);
                 run.handle.clock.block_until(until.unwrap_or(Instant::MAX));
                 None
             }
-            Step::Done(verdict) => return run.end(verdict),
+            Turn::Step(Step::Done(verdict)) => return run.end(verdict),
         };
         let (next, transitions) = run.step(ended);
-        run.log_transitions(transitions);
-        step = next;
+        run.handle.log_transitions(transitions);
+        turn = Turn::Step(next);
     }
+}
+
+/// Where a call is.
+enum Turn<R> {
+    /// Core has said what comes next.
+    Step(Step),
+    /// What was in flight has been polled, and this has ended, if anything has.
+    Polled(Option<Over<R>>),
 }
 
 /// A call, what came of its attempts, and where the state lies that it shares with others.
@@ -107,26 +183,37 @@ struct Run<'a, L: Pipeline, T: Clock, V, E> {
 }
 
 impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
-    /// A call and its first step, by one reading of the clock.
-    #[inline(always)] // or the call, of 176 bytes and more, is copied on its way out
-    fn start(handle: Handle<'a, L, T>) -> (Self, Step) {
-        let (mut kept, now) = handle.at_present();
-        let Kept { policy, state } = &mut *kept;
-        let call = policy.start(handle.request, handle.deadline, now);
-        let max_attempts = policy.call().retry().max_attempts();
-        let mut run = Self {
+    /// A call that has begun, and what it does first.
+    fn begin(handle: Handle<'a, L, T>, begun: Begun<L::Permit, L::Charge>) -> (Self, Step) {
+        let Begun { call, step, transitions, max_attempts, at } = begun;
+        let run = Self::new(handle, call, max_attempts, at);
+        run.handle.log_transitions(transitions);
+        (run, step)
+    }
+
+    /// A call that is more than its first attempt.
+    #[cold]
+    fn go_on(handle: Handle<'a, L, T>, first: First<L::Permit>) -> (Self, Ticket) {
+        let (policy, at) = (handle.policy(), first.started_at());
+        let (call, ticket) = policy.go_on(first, handle.request);
+        (Self::new(handle, call, policy.call().retry().max_attempts(), at), ticket)
+    }
+
+    fn new(
+        handle: Handle<'a, L, T>,
+        call: Call<L::Permit, L::Charge>,
+        max_attempts: u32,
+        #[cfg_attr(not(feature = "metrics"), expect(unused_variables))] started: Instant,
+    ) -> Self {
+        Self {
             handle,
             call,
             max_attempts,
             value: None,
             last: None,
             #[cfg(feature = "metrics")]
-            started: now,
-        };
-        let (step, transitions) = policy.step(&mut run.call, None, state, &mut entropy, now);
-        drop(kept);
-        run.log_transitions(transitions);
-        (run, step)
+            started,
+        }
     }
 
     /// One step under the lock.
@@ -141,16 +228,16 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// Calls the operation for an attempt; `Err` is its panic.
     #[inline]
-    fn begin<R>(
+    fn attempt<R>(
         &self,
         ticket: &Ticket,
-        mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> R,
+        operation: impl FnOnce(&Call<L::Permit, L::Charge>) -> R,
     ) -> std::thread::Result<R> {
         if log::is_on() {
             self.log_start(ticket);
         }
         // It is not called again once it has panicked, and the panic goes on.
-        catch_unwind(AssertUnwindSafe(|| operation(ticket, &self.call)))
+        catch_unwind(AssertUnwindSafe(|| operation(&self.call)))
     }
 
     /// An attempt has ended: keeps what it came to, and says what that means.
@@ -204,7 +291,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         let fatal = Classification::from(FailureClass::Fatal);
         self.log_failure(&ticket, &format_args!("a panic"), fatal);
         let (step, transitions) = self.step(Some(Ended { ticket, result: Err(fatal) }));
-        self.log_transitions(transitions);
+        self.handle.log_transitions(transitions);
         if let Step::Done(verdict) = step {
             self.log_end(verdict);
         }
@@ -270,26 +357,6 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?error, ?classification);
     }
 
-    #[inline]
-    fn log_transitions(&self, transitions: Transitions) {
-        if log::is_on() {
-            self.log_each(transitions);
-        }
-    }
-
-    #[cold]
-    fn log_each(&self, transitions: Transitions) {
-        for transition in transitions.into_iter().flatten() {
-            let Handle { name: peer, index, .. } = self.handle;
-            let (from, to) = (transition.from.name(), transition.to.name());
-            #[cfg(feature = "metrics")]
-            if index.is_none() {
-                crate::metrics::breaker_moved(peer, transition);
-            }
-            log::event!(TARGET, EventKind::of_transition(transition), peer, index, from, to);
-        }
-    }
-
     /// With nothing in flight, a wait is one for the next attempt.
     fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
         if in_flight == 0 {
@@ -321,7 +388,7 @@ impl<L: Pipeline, T: Clock, V, E> Drop for Run<'_, L, T, V, E> {
             pipeline.abandon(call, state, &mut entropy, now)
         };
         let transitions = self.handle.apply(abandon);
-        self.log_transitions(transitions);
+        self.handle.log_transitions(transitions);
         let Handle { name: peer, index, .. } = self.handle;
         let attempts = self.call.attempts();
         let kind = EventKind::CallCancelled;
@@ -331,6 +398,6 @@ impl<L: Pipeline, T: Clock, V, E> Drop for Run<'_, L, T, V, E> {
 }
 
 /// Drawn from only for a wait, or when a breaker opens, that has jitter.
-fn entropy() -> u32 {
+pub(super) fn entropy() -> u32 {
     rand::random()
 }
