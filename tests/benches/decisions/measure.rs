@@ -113,7 +113,11 @@ impl Row {
     fn count(mut self) {
         for contender in &mut self.contenders {
             let Contender { name, kind, batch } = contender;
-            assert!(batch(COUNTED) && counted_batch(batch), "{}: {name} decided otherwise", self.title);
+            assert!(
+                batch(COUNTED) && counted_batch(batch),
+                "{}: {name} decided otherwise",
+                self.title
+            );
             println!("{}\t{}\t{name}\t{COUNTED}", self.title, kind.name());
         }
     }
