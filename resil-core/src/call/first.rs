@@ -26,8 +26,6 @@ use crate::time::Instant;
 pub struct First<P> {
     permit: P,
     started_at: Instant,
-    /// When the call is over; [`Instant::MAX`] where it has no deadline.
-    ends_at: Instant,
     hedge_at: Option<Instant>,
 }
 
@@ -56,28 +54,27 @@ impl<P> First<P> {
 
     /// The attempt that `permit` allows, without a hedge to come.
     #[inline]
-    pub(super) const fn new(permit: P, started_at: Instant, ends_at: Instant) -> Self {
-        Self { permit, started_at, ends_at, hedge_at: None }
+    pub(super) const fn new(permit: P, started_at: Instant) -> Self {
+        Self { permit, started_at, hedge_at: None }
     }
 
     /// Asks the layers for it.
     #[inline]
-    pub(super) fn begin<C, U>(
-        policy: &CallPolicy<C>,
+    pub(super) fn begin<U>(
         request: &Request,
         deadline: Deadline,
         gates: &mut impl Gates<P, U>,
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Result<Self, NotAdmitted> {
-        let Some(ends_at) = policy.end_of_call(deadline, now) else {
+        // The policy's own deadline is never now.
+        if deadline.is_past(now) {
             return Err(NotAdmitted(None));
-        };
+        }
         match gates.attempt().try_acquire(request, entropy, now) {
             Ok(permit) => {
                 gates.budget().begin(now);
-                let hedge_at = gates.hedge().due(0, now);
-                Ok(Self { permit, started_at: now, ends_at, hedge_at })
+                Ok(Self { permit, started_at: now, hedge_at: gates.hedge().due(0, now) })
             }
             Err(rejected) => Err(NotAdmitted(Some(rejected))),
         }
@@ -102,9 +99,10 @@ impl<P> First<P> {
         self,
         policy: &CallPolicy<C>,
         request: Request,
+        deadline: Deadline,
     ) -> (Call<P, U>, Ticket) {
-        let Self { permit, started_at, ends_at, hedge_at } = self;
-        let mut call = Call::start(policy, request, started_at).within(Deadline::at(ends_at));
+        let Self { permit, started_at, hedge_at } = self;
+        let mut call = Call::start(policy, request, started_at).within(deadline);
         call.is_new = false;
         let ticket = call.launch(policy, permit, None, false, hedge_at, started_at);
         (call, ticket)

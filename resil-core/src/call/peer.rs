@@ -150,10 +150,12 @@ impl<L: Limit, C, W: Window> Pipeline for PeerPolicy<L, C, W> {
         deadline: Deadline,
         now: Instant,
     ) -> Option<(First<Self::Permit>, u64)> {
+        if deadline.is_past(now) {
+            return None;
+        }
         let permit = glance.try_acquire(now)?;
-        let ends_at = self.call.end_of_call(deadline, now)?;
         let (charge, word) = self.limit.take(word, request.cost, now)?;
-        Some((First::new((permit, charge), now, ends_at), word))
+        Some((First::new((permit, charge), now), word))
     }
 
     #[inline]

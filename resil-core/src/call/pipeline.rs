@@ -179,7 +179,7 @@ pub trait Pipeline {
     ///             peer.succeed(first, &mut state, &mut rng, now);
     ///         }
     ///         Err(_) => {
-    ///             let (mut call, ticket) = peer.go_on(first, Request::ONE);
+    ///             let (mut call, ticket) = peer.go_on(first, Request::ONE, Deadline::NONE);
     ///             // ... tell it with a step, and go on as told
     /// #           drop((call, ticket));
     ///         }
@@ -206,7 +206,7 @@ pub trait Pipeline {
         now: Instant,
     ) -> (Result<First<Self::Permit>, NotAdmitted>, Transitions) {
         observe(self, state, entropy, now, |gates, entropy| {
-            First::begin(self.call(), request, deadline, gates, entropy, now)
+            First::begin(request, deadline, gates, entropy, now)
         })
     }
 
@@ -229,13 +229,15 @@ pub trait Pipeline {
         observe(self, state, entropy, now, |gates, entropy| first.succeed(gates, entropy, now)).1
     }
 
-    /// The call that began with this attempt, which is in flight. The deadline is as it was.
+    /// The call that began with this attempt, which is in flight. The request and the deadline are to be
+    /// as they were.
     fn go_on(
         &self,
         first: First<Self::Permit>,
         request: Request,
+        deadline: Deadline,
     ) -> (Call<Self::Permit, Self::Charge>, Ticket) {
-        first.go_on(self.call(), request)
+        first.go_on(self.call(), request, deadline)
     }
 
     /// The call that did not begin with an attempt at once, and what it does instead. All is to be as it

@@ -1,7 +1,6 @@
 //! What a call may cost in time and attempts.
 
 use crate::config::ConfigError;
-use crate::deadline::Deadline;
 use crate::outcome::EveryError;
 use crate::retry::RetryPolicy;
 use crate::time::{Instant, saturating_nanos};
@@ -74,15 +73,6 @@ impl<C> CallPolicy<C> {
             NONE => None,
             nanos => Some(Duration::from_nanos(nanos)),
         }
-    }
-
-    /// When a call that begins `now` has to be over, [`Instant::MAX`] where it has no deadline; `None` where
-    /// that is now.
-    #[inline]
-    pub(super) fn end_of_call(&self, deadline: Deadline, now: Instant) -> Option<Instant> {
-        let own = Deadline::at(self.retry.deadline_from(now));
-        let deadline = own.min(deadline);
-        if deadline.is_past(now) { None } else { Some(deadline.instant().unwrap_or(Instant::MAX)) }
     }
 
     /// When an attempt that starts at `now` has to end, as far as it alone is concerned.

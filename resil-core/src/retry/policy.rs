@@ -143,7 +143,7 @@ impl<C> RetryPolicy<C> {
 
     /// The deadline of a call that starts at `now`; [`Instant::MAX`] where there is none.
     #[inline]
-    pub(crate) const fn deadline_from(&self, now: Instant) -> Instant {
+    pub(super) const fn deadline_from(&self, now: Instant) -> Instant {
         now.plus_nanos(self.deadline)
     }
 

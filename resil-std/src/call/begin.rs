@@ -19,41 +19,60 @@ pub(super) struct Begun<P, U> {
     pub(super) at: Instant,
 }
 
-impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
-    /// Begins with the first attempt and nothing else, unless somebody hears of all that goes well, or
-    /// wants to know which attempt it is. Else with a step.
-    #[inline(always)]
-    pub(super) fn begin_with(
-        &self,
-        nothing_else: bool,
-    ) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
-        if nothing_else && !log::hears_successes() { self.begin() } else { Err(self.start()) }
-    }
+/// A call that is its first attempt and no more, for a function that is not in line: put together only
+/// where that is called, so that till then all of it may be in registers.
+pub(super) struct Alone<'a, L: Pipeline, T> {
+    pub(super) handle: Handle<'a, L, T>,
+    pub(super) first: First<L::Permit>,
+}
 
-    /// Begins with the first attempt and nothing else, by one reading of the clock; without the lock, where
-    /// core says how. Or begins as it must, where there is more to it.
-    #[inline(always)]
-    fn begin(&self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
-        if L::HAS_GLANCE
-            && let Some(first) = self.kept.begin(&self.request, self.deadline, self.clock.now())
-        {
-            return Ok(first);
-        }
-        self.begin_locked()
-    }
-
+impl<L: Pipeline, T: Clock> Alone<'_, L, T> {
+    /// It has succeeded. The clock is read only if a layer wants to know when.
     #[inline(never)]
-    fn begin_locked(&self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
+    fn succeed(self) {
+        let Self { handle, first } = self;
+        let mut held = handle.kept.lock();
+        let (policy, state) = held.parts();
+        let now = if policy.needs_end(state) { handle.clock.now() } else { first.started_at() };
+        let transitions = policy.succeed(first, state, &mut entropy, now);
+        drop(held);
+        handle.log_transitions(transitions);
+    }
+}
+
+impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
+    /// Begins without the lock, where core says how and nobody hears of what goes well.
+    #[inline(always)]
+    pub(super) fn begin_at_a_glance(&self) -> Option<First<L::Permit>> {
+        if !L::HAS_GLANCE || log::hears_successes() {
+            return None;
+        }
+        self.kept.begin(&self.request, self.deadline, self.clock.now())
+    }
+
+    /// Begins by one reading of the clock: with the first attempt `alone`, where that may be, or with a
+    /// step.
+    ///
+    /// It takes the handle by value, for else that has to lie in memory.
+    #[inline(never)]
+    pub(super) fn begin(
+        self,
+        alone: bool,
+    ) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
+        if alone && !log::hears_successes() { self.begin_alone() } else { Err(self.start()) }
+    }
+
+    fn begin_alone(self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
-        let Self { request, deadline, .. } = *self;
+        let Self { request, deadline, .. } = self;
         let max_attempts = policy.call().retry().max_attempts();
         let (begun, transitions) = policy.begin(&request, deadline, state, &mut entropy, now);
         match begun {
             // Whoever listens may panic, and a call would have to give back what this has.
             Ok(first) if transitions.iter().all(Option::is_none) => Ok(first),
             Ok(first) => {
-                let (call, ticket) = policy.go_on(first, request);
+                let (call, ticket) = policy.go_on(first, request, deadline);
                 Err(Begun { call, step: Step::Attempt(ticket), transitions, max_attempts, at: now })
             }
             Err(why) => {
@@ -65,8 +84,7 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
     }
 
     /// Begins with a step.
-    #[inline(never)]
-    fn start(&self) -> Begun<L::Permit, L::Charge> {
+    fn start(self) -> Begun<L::Permit, L::Charge> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
         let mut call = policy.start(self.request, self.deadline, now);
@@ -75,23 +93,12 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
         Begun { call, step, transitions, max_attempts, at: now }
     }
 
-    /// The first attempt has succeeded, and that was the call. Where the lock has to be taken, the clock is
-    /// read only if a layer wants to know.
+    /// The first attempt has succeeded, and that was the call.
     #[inline(always)]
     pub(super) fn succeed(&self, first: First<L::Permit>) {
         if !self.kept.succeed(&first) {
-            self.succeed_locked(first);
+            Alone { handle: *self, first }.succeed();
         }
-    }
-
-    #[inline(never)]
-    fn succeed_locked(&self, first: First<L::Permit>) {
-        let mut held = self.kept.lock();
-        let (policy, state) = held.parts();
-        let now = if policy.needs_end(state) { self.clock.now() } else { first.started_at() };
-        let transitions = policy.succeed(first, state, &mut entropy, now);
-        drop(held);
-        self.log_transitions(transitions);
     }
 
     #[inline]

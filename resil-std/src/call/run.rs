@@ -7,6 +7,7 @@ use core::pin::pin;
 use core::task::Poll;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use resil_core::call::{Call, Ended, First, Pipeline, Step, Ticket, Transitions, Verdict};
 use resil_core::event::EventKind;
@@ -15,7 +16,7 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::attempts::{Attempts, Over, Place};
-use super::begin::Begun;
+use super::begin::{Alone, Begun};
 use super::handle::Handle;
 use crate::clock::Sleep;
 use crate::log;
@@ -45,7 +46,8 @@ where
         let second = pin!(None);
         let mut attempts = Attempts([Place::new(first), Place::new(second)]);
         let mut turn = 'begin: {
-            let first = match handle.begin_with(plain.is_some()) {
+            let glance = plain.as_ref().and_then(|_| handle.begin_at_a_glance());
+            let first = match glance.map_or_else(|| handle.begin(plain.is_some()), Ok) {
                 Ok(first) => first,
                 Err(begun) => {
                     let (begun, step) = Run::begin(handle, begun);
@@ -62,7 +64,7 @@ where
                 handle.succeed(first);
                 return Ok(value);
             }
-            let (resumed, ticket) = Run::go_on(handle, first);
+            let (resumed, ticket) = Run::go_on(Alone { handle, first });
             run = resumed;
             Turn::Polled(end.and_then(|end| attempts.go_on(ticket, end)))
         };
@@ -111,25 +113,80 @@ where
     T: Sleep,
     E: Debug,
 {
-    let first = match handle.begin_with(plain.is_some()) {
-        Ok(first) => first,
-        Err(begun) => {
-            let (run, step) = Run::begin(handle, begun);
-            return go_on_blocking(run, Turn::Step(step), operation, each);
-        }
-    };
-    // What has panicked is not called again, and the panic goes on.
-    let end = catch_unwind(AssertUnwindSafe(|| plain.map(|plain| plain(&mut operation))));
-    if let Ok(Some(Ok(value))) = end {
-        handle.succeed(first);
-        return Ok(value);
+    if plain.is_some()
+        && let Some(first) = handle.begin_at_a_glance()
+    {
+        return first_blocking(handle, first, operation, plain, each);
     }
-    let (run, ticket) = Run::go_on(handle, first);
-    let over = end.transpose().map(|end| (ticket, end));
-    go_on_blocking(run, Turn::Polled(over), operation, each)
+    run_blocking_locked(handle, operation, plain, each)
 }
 
 #[inline(never)]
+fn run_blocking_locked<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    operation: O,
+    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    match handle.begin(plain.is_some()) {
+        Ok(first) => first_blocking(handle, first, operation, plain, each),
+        Err(begun) => {
+            let (run, step) = Run::begin(handle, begun);
+            go_on_blocking(run, Turn::Step(step), operation, each)
+        }
+    }
+}
+
+/// Makes the first attempt, and goes on where that is not all.
+#[inline(always)]
+fn first_blocking<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    first: First<L::Permit>,
+    mut operation: O,
+    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    // What has panicked is not called again, and the panic goes on.
+    match catch_unwind(AssertUnwindSafe(|| plain.map(|plain| plain(&mut operation)))) {
+        Ok(Some(Ok(value))) => {
+            handle.succeed(first);
+            Ok(value)
+        }
+        end => go_on_from_first(Alone { handle, first }, end.transpose(), operation, each),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn go_on_from_first<L, T, V, E, O>(
+    alone: Alone<'_, L, T>,
+    end: Option<thread::Result<Result<V, E>>>,
+    operation: O,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let (run, ticket) = Run::go_on(alone);
+    let over = end.map(|end| (ticket, end));
+    go_on_blocking(run, Turn::Polled(over), operation, each)
+}
+
 fn go_on_blocking<L, T, V, E, O>(
     mut run: Run<'_, L, T, V, E>,
     mut turn: Turn<Result<V, E>>,
@@ -193,9 +250,9 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// A call that is more than its first attempt.
     #[cold]
-    fn go_on(handle: Handle<'a, L, T>, first: First<L::Permit>) -> (Self, Ticket) {
+    fn go_on(Alone { handle, first }: Alone<'a, L, T>) -> (Self, Ticket) {
         let (policy, at) = (handle.policy(), first.started_at());
-        let (call, ticket) = policy.go_on(first, handle.request);
+        let (call, ticket) = policy.go_on(first, handle.request, handle.deadline);
         (Self::new(handle, call, policy.call().retry().max_attempts(), at), ticket)
     }
 
@@ -232,7 +289,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
         &self,
         ticket: &Ticket,
         operation: impl FnOnce(&Call<L::Permit, L::Charge>) -> R,
-    ) -> std::thread::Result<R> {
+    ) -> thread::Result<R> {
         if log::is_on() {
             self.log_start(ticket);
         }
