@@ -64,6 +64,8 @@ mod begin;
 mod handle;
 mod kept;
 mod run;
+mod task;
+mod thread;
 
 use core::fmt::{self, Debug};
 use core::future::Future;

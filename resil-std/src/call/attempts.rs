@@ -45,6 +45,24 @@ impl<'p, F: Future> Place<'p, F> {
     }
 }
 
+/// Starts the first attempt and polls it once, before there is a ticket for it. If it has ended it has left
+/// its place.
+#[inline(always)]
+pub(super) fn first_poll<F: Future>(
+    start: impl FnOnce() -> F,
+    mut place: Pin<&mut Option<F>>,
+    context: &mut Context<'_>,
+) -> thread::Result<Poll<F::Output>> {
+    // What has panicked is dropped when it goes on, and never polled again, and the panic goes on.
+    catch_unwind(AssertUnwindSafe(|| {
+        place.set(Some(start()));
+        let Some(attempt) = place.as_mut().as_pin_mut() else { return Poll::Pending };
+        let output = ready!(attempt.poll(context));
+        place.set(None);
+        Poll::Ready(output)
+    }))
+}
+
 pub(super) struct Attempts<'p, F>(pub(super) [Place<'p, F>; 2]);
 
 impl<F: Future> Attempts<'_, F> {
@@ -54,24 +72,6 @@ impl<F: Future> Attempts<'_, F> {
             free.ticket = Some(ticket);
             free.future.set(Some(future));
         }
-    }
-
-    /// Starts the first attempt and polls it once. One that has ended has left its place.
-    #[inline]
-    pub(super) fn first(
-        &mut self,
-        start: impl FnOnce() -> F,
-        context: &mut Context<'_>,
-    ) -> thread::Result<Poll<F::Output>> {
-        let [Place { future, .. }, _] = &mut self.0;
-        // What has panicked is dropped when it goes on, and never polled again, and the panic goes on.
-        catch_unwind(AssertUnwindSafe(|| {
-            future.set(Some(start()));
-            let Some(attempt) = future.as_mut().as_pin_mut() else { return Poll::Pending };
-            let output = ready!(attempt.poll(context));
-            future.set(None);
-            Poll::Ready(output)
-        }))
     }
 
     /// The first attempt goes on under its ticket, unless it is over.

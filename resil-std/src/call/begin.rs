@@ -41,28 +41,22 @@ impl<L: Pipeline, T: Clock> Alone<'_, L, T> {
 }
 
 impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
-    /// Begins without the lock, where core says how and nobody hears of what goes well.
+    /// Begins without the lock, where core says how. Not if somebody [hears](log::hears_successes) of what
+    /// goes well: nothing is said of it.
     #[inline(always)]
     pub(super) fn begin_at_a_glance(&self) -> Option<First<L::Permit>> {
-        if !L::HAS_GLANCE || log::hears_successes() {
+        if !L::HAS_GLANCE {
             return None;
         }
         self.kept.begin(&self.request, self.deadline, self.clock.now())
     }
 
-    /// Begins by one reading of the clock: with the first attempt `alone`, where that may be, or with a
-    /// step.
+    /// Begins with the first attempt alone, by one reading of the clock, or as it must, where there is more
+    /// to it. Of the former nothing is said.
     ///
     /// It takes the handle by value, for else that has to lie in memory.
     #[inline(never)]
-    pub(super) fn begin(
-        self,
-        alone: bool,
-    ) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
-        if alone && !log::hears_successes() { self.begin_alone() } else { Err(self.start()) }
-    }
-
-    fn begin_alone(self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
+    pub(super) fn begin(self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
         let Self { request, deadline, .. } = self;
@@ -83,8 +77,9 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
         }
     }
 
-    /// Begins with a step.
-    fn start(self) -> Begun<L::Permit, L::Charge> {
+    /// Begins with a step, by one reading of the clock.
+    #[inline(never)]
+    pub(super) fn start(self) -> Begun<L::Permit, L::Charge> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
         let mut call = policy.start(self.request, self.deadline, now);

@@ -12,7 +12,8 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::kept::{Held, Kept};
-use super::run::{run, run_blocking};
+use super::task::run;
+use super::thread::run_blocking;
 use crate::clock::Sleep;
 use crate::log;
 

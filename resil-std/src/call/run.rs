@@ -1,236 +1,34 @@
 //! One call under way: takes its steps, and gives everything back when it is dropped.
 
 use core::fmt::Debug;
-use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
-use core::pin::pin;
-use core::task::Poll;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use resil_core::call::{Call, Ended, First, Pipeline, Step, Ticket, Transitions, Verdict};
+use resil_core::call::{Call, Ended, Pipeline, Step, Ticket, Transitions, Verdict};
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classification, Classify, FailureClass};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
-use super::attempts::{Attempts, Over, Place};
+use super::attempts::Over;
 use super::begin::{Alone, Begun};
 use super::handle::Handle;
-use crate::clock::Sleep;
 use crate::log;
 
-/// Makes a call: does what core says, until core says that it is over. Where the operation can be started
-/// `plain`, without being told which attempt it is, the first attempt is made before all else: most calls
-/// are over by then.
-#[expect(clippy::manual_async_fn, reason = "an async function holds its arguments twice")]
-#[inline]
-pub(super) fn run<L, T, V, E, O, Fut>(
-    handle: Handle<'_, L, T>,
-    mut operation: O,
-    plain: Option<impl FnOnce(&mut O) -> Fut>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Fut,
-) -> impl Future<Output = Result<V, ResilienceError<E>>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-    Fut: Future<Output = Result<V, E>>,
-{
-    async move {
-        let mut run;
-        // Declared after the run, so dropped before: an operation ends before its permit goes back.
-        let first = pin!(None);
-        let second = pin!(None);
-        let mut attempts = Attempts([Place::new(first), Place::new(second)]);
-        let mut turn = 'begin: {
-            let glance = plain.as_ref().and_then(|_| handle.begin_at_a_glance());
-            let first = match glance.map_or_else(|| handle.begin(plain.is_some()), Ok) {
-                Ok(first) => first,
-                Err(begun) => {
-                    let (begun, step) = Run::begin(handle, begun);
-                    run = begun;
-                    break 'begin Turn::Step(step);
-                }
-            };
-            let mut start = plain.map(|plain| || plain(&mut operation));
-            let polled = poll_fn(|context| {
-                Poll::Ready(start.take().map(|start| attempts.first(start, context)))
-            });
-            let end = polled.await;
-            if let Some(Ok(Poll::Ready(Ok(value)))) = end {
-                handle.succeed(first);
-                return Ok(value);
-            }
-            let (resumed, ticket) = Run::go_on(Alone { handle, first });
-            run = resumed;
-            Turn::Polled(end.and_then(|end| attempts.go_on(ticket, end)))
-        };
-        loop {
-            let over = match turn {
-                Turn::Polled(over) => over,
-                Turn::Step(Step::Attempt(ticket)) => {
-                    match run.attempt(&ticket, |call| each(&mut operation, &ticket, call)) {
-                        Ok(attempt) => {
-                            attempts.start(ticket, attempt);
-                            attempts.ended().await
-                        }
-                        Err(panic) => Some((ticket, Err(panic))),
-                    }
-                }
-                Turn::Step(Step::Wait { until, in_flight }) => {
-                    run.log_wait(until, in_flight);
-                    let until = until.unwrap_or(Instant::MAX);
-                    attempts.next(pin!(run.handle.clock.sleep_until(until))).await
-                }
-                Turn::Step(Step::Done(verdict)) => return run.end(verdict),
-            };
-            let ended = over.map(|over| run.ended(over));
-            let has_answer = ended.is_some();
-            let (next, transitions) = run.step(ended);
-            while let Some(ticket) = attempts.stop(|ticket| !run.call.is_in_flight(ticket)) {
-                run.stopped(&ticket, has_answer, &next);
-            }
-            run.handle.log_transitions(transitions);
-            turn = Turn::Step(next);
-        }
-    }
-}
-
-/// [`run`] on this thread: one attempt after another.
-#[inline]
-pub(super) fn run_blocking<L, T, V, E, O>(
-    handle: Handle<'_, L, T>,
-    mut operation: O,
-    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    if plain.is_some()
-        && let Some(first) = handle.begin_at_a_glance()
-    {
-        return first_blocking(handle, first, operation, plain, each);
-    }
-    run_blocking_locked(handle, operation, plain, each)
-}
-
-#[inline(never)]
-fn run_blocking_locked<L, T, V, E, O>(
-    handle: Handle<'_, L, T>,
-    operation: O,
-    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    match handle.begin(plain.is_some()) {
-        Ok(first) => first_blocking(handle, first, operation, plain, each),
-        Err(begun) => {
-            let (run, step) = Run::begin(handle, begun);
-            go_on_blocking(run, Turn::Step(step), operation, each)
-        }
-    }
-}
-
-/// Makes the first attempt, and goes on where that is not all.
-#[inline(always)]
-fn first_blocking<L, T, V, E, O>(
-    handle: Handle<'_, L, T>,
-    first: First<L::Permit>,
-    mut operation: O,
-    plain: Option<impl FnOnce(&mut O) -> Result<V, E>>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    // What has panicked is not called again, and the panic goes on.
-    match catch_unwind(AssertUnwindSafe(|| plain.map(|plain| plain(&mut operation)))) {
-        Ok(Some(Ok(value))) => {
-            handle.succeed(first);
-            Ok(value)
-        }
-        end => go_on_from_first(Alone { handle, first }, end.transpose(), operation, each),
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn go_on_from_first<L, T, V, E, O>(
-    alone: Alone<'_, L, T>,
-    end: Option<thread::Result<Result<V, E>>>,
-    operation: O,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    let (run, ticket) = Run::go_on(alone);
-    let over = end.map(|end| (ticket, end));
-    go_on_blocking(run, Turn::Polled(over), operation, each)
-}
-
-fn go_on_blocking<L, T, V, E, O>(
-    mut run: Run<'_, L, T, V, E>,
-    mut turn: Turn<Result<V, E>>,
-    mut operation: O,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    loop {
-        let ended = match turn {
-            Turn::Polled(over) => over.map(|over| run.ended(over)),
-            Turn::Step(Step::Attempt(ticket)) => {
-                let end = run.attempt(&ticket, |call| each(&mut operation, &ticket, call));
-                Some(run.ended((ticket, end)))
-            }
-            Turn::Step(Step::Wait { until, in_flight }) => {
-                run.log_wait(until, in_flight);
-                run.handle.clock.block_until(until.unwrap_or(Instant::MAX));
-                None
-            }
-            Turn::Step(Step::Done(verdict)) => return run.end(verdict),
-        };
-        let (next, transitions) = run.step(ended);
-        run.handle.log_transitions(transitions);
-        turn = Turn::Step(next);
-    }
-}
-
-/// Where a call is.
-enum Turn<R> {
+/// Where a call is, of which an attempt ends with `R`.
+pub(super) enum Turn<R> {
     /// Core has said what comes next.
     Step(Step),
-    /// What was in flight has been polled, and this has ended, if anything has.
-    Polled(Option<Over<R>>),
+    /// The first attempt has been made, and this came of it.
+    First(Ticket, R),
 }
 
 /// A call, what came of its attempts, and where the state lies that it shares with others.
-struct Run<'a, L: Pipeline, T: Clock, V, E> {
-    handle: Handle<'a, L, T>,
-    call: Call<L::Permit, L::Charge>,
+pub(super) struct Run<'a, L: Pipeline, T: Clock, V, E> {
+    pub(super) handle: Handle<'a, L, T>,
+    pub(super) call: Call<L::Permit, L::Charge>,
     max_attempts: u32,
     value: Option<V>,
     /// The error of the last attempt, unless that one timed out.
@@ -241,7 +39,10 @@ struct Run<'a, L: Pipeline, T: Clock, V, E> {
 
 impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     /// A call that has begun, and what it does first.
-    fn begin(handle: Handle<'a, L, T>, begun: Begun<L::Permit, L::Charge>) -> (Self, Step) {
+    pub(super) fn begin(
+        handle: Handle<'a, L, T>,
+        begun: Begun<L::Permit, L::Charge>,
+    ) -> (Self, Step) {
         let Begun { call, step, transitions, max_attempts, at } = begun;
         let run = Self::new(handle, call, max_attempts, at);
         run.handle.log_transitions(transitions);
@@ -250,7 +51,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// A call that is more than its first attempt.
     #[cold]
-    fn go_on(Alone { handle, first }: Alone<'a, L, T>) -> (Self, Ticket) {
+    pub(super) fn go_on(Alone { handle, first }: Alone<'a, L, T>) -> (Self, Ticket) {
         let (policy, at) = (handle.policy(), first.started_at());
         let (call, ticket) = policy.go_on(first, handle.request, handle.deadline);
         (Self::new(handle, call, policy.call().retry().max_attempts(), at), ticket)
@@ -275,7 +76,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// One step under the lock.
     #[inline]
-    fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
+    pub(super) fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
         let call = &mut self.call;
         let step = |pipeline: &L, state: &mut L::State, now| {
             pipeline.step(call, ended, state, &mut entropy, now)
@@ -285,7 +86,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// Calls the operation for an attempt; `Err` is its panic.
     #[inline]
-    fn attempt<R>(
+    pub(super) fn attempt<R>(
         &self,
         ticket: &Ticket,
         operation: impl FnOnce(&Call<L::Permit, L::Charge>) -> R,
@@ -299,7 +100,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// An attempt has ended: keeps what it came to, and says what that means.
     #[inline]
-    fn ended(&mut self, (ticket, end): Over<Result<V, E>>) -> Ended
+    pub(super) fn ended(&mut self, (ticket, end): Over<Result<V, E>>) -> Ended
     where
         L::Classifier: Classify<E>,
         E: Debug,
@@ -356,7 +157,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// An attempt is no longer awaited: another one had the answer, or its time is over.
     #[cold]
-    fn stopped(&mut self, ticket: &Ticket, has_answer: bool, step: &Step) {
+    pub(super) fn stopped(&mut self, ticket: &Ticket, has_answer: bool, step: &Step) {
         let kind = match step {
             Step::Done(verdict) if has_answer => EventKind::of_loss(ticket, *verdict),
             _ => EventKind::AttemptTimeout,
@@ -381,7 +182,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
 
     /// The call is over.
     #[inline]
-    fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
+    pub(super) fn end(&mut self, verdict: Verdict) -> Result<V, ResilienceError<E>> {
         if log::is_on() {
             self.log_end(verdict);
         }
@@ -415,7 +216,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     }
 
     /// With nothing in flight, a wait is one for the next attempt.
-    fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
+    pub(super) fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
         if in_flight == 0 {
             let Handle { name: peer, index, .. } = self.handle;
             let refusal = self.call.refusal();
