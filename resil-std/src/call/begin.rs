@@ -48,7 +48,7 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
         if !L::HAS_GLANCE {
             return None;
         }
-        self.kept.begin(&self.request, self.deadline, self.clock.now())
+        self.kept.begin(&self.request, self.deadline, self.clock)
     }
 
     /// Begins with the first attempt alone, by one reading of the clock, or as it must, where there is more

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use resil_core::Instant;
+use resil_core::Clock;
 use resil_core::call::{First, Pipeline, Request};
 use resil_core::circuit_breaker::Glance;
 use resil_core::deadline::Deadline;
@@ -69,19 +69,21 @@ impl<L: Pipeline> Kept<L> {
         Arc::clone(lock(&self.locked).policy.as_ref().unwrap_or(&self.policy))
     }
 
-    /// Begins a call without the lock, where core says how. `now` is no harm if it is old by now.
+    /// Begins a call without the lock, where core says how. The clock is read once, and only if the word is
+    /// there.
     #[inline(always)]
     pub(super) fn begin(
         &self,
         request: &Request,
         deadline: Deadline,
-        now: Instant,
+        clock: &impl Clock,
     ) -> Option<First<L::Permit>> {
         let mut found = self.word.load(Ordering::Acquire);
+        if found == TAKEN {
+            return None;
+        }
+        let now = clock.now();
         loop {
-            if found == TAKEN {
-                return None;
-            }
             let glance = self.glance();
             let (first, made) =
                 self.policy.begin_at_a_glance(glance, found, request, deadline, now)?;
@@ -89,6 +91,7 @@ impl<L: Pipeline> Kept<L> {
                 self.word.compare_exchange_weak(found, made, Ordering::AcqRel, Ordering::Acquire);
             match exchanged {
                 Ok(_) => return Some(first),
+                Err(TAKEN) => return None,
                 Err(other) => found = other,
             }
         }
