@@ -119,6 +119,7 @@
 mod bound;
 mod budget;
 mod end;
+mod first;
 mod gate;
 mod hedge;
 mod hedged;
@@ -133,6 +134,7 @@ mod step;
 
 pub use bound::Bound;
 pub use budget::{Budget, Extra};
+pub use first::{First, NotAdmitted};
 pub use gate::{End, Gate, Priority, Request};
 pub use hedge::Hedging;
 pub use hedged::{HedgedPolicy, HedgedState};

@@ -200,6 +200,23 @@ pub trait Limit {
     /// empty, half is missing. It divides, which a decision never does.
     fn rescale(&self, old: &Self, state: &Self::State, now: Instant) -> Self::State;
 
+    /// Whether the state is one word, so that threads may [take](Self::take) from it by
+    /// compare-exchange. Of this crate's limits it is with [buckets](Bucket).
+    const IS_WORD: bool = false;
+
+    /// The state as a word, where it [is one](Self::IS_WORD).
+    #[inline]
+    fn word(_: &mut Self::State) -> Option<&mut u64> {
+        None
+    }
+
+    /// [`try_acquire`](Self::try_acquire) from a state that is this [`word`](Self::word): the charge, and
+    /// the word that the state is then. `None` decides nothing: `try_acquire` has to be asked.
+    #[inline]
+    fn take(&self, _word: u64, _cost: u32, _now: Instant) -> Option<(Self::Charge, u64)> {
+        None
+    }
+
     /// [`inherit`](Self::inherit) or [`rescale`](Self::rescale).
     fn carry(&self, old: &Self, state: &Self::State, carry: Carry, now: Instant) -> Self::State {
         match carry {
@@ -291,5 +308,17 @@ impl<L: Limit> Limit for &L {
 
     fn rescale(&self, old: &Self, state: &L::State, now: Instant) -> L::State {
         (**self).rescale(old, state, now)
+    }
+
+    const IS_WORD: bool = L::IS_WORD;
+
+    #[inline]
+    fn word(state: &mut L::State) -> Option<&mut u64> {
+        L::word(state)
+    }
+
+    #[inline]
+    fn take(&self, word: u64, cost: u32, now: Instant) -> Option<(L::Charge, u64)> {
+        (**self).take(word, cost, now)
     }
 }

@@ -60,12 +60,16 @@
 //! The future of a call is two futures of the operation, its output and 900 bytes at most.
 
 pub(crate) mod attempts;
+mod begin;
 pub(crate) mod handle;
+mod kept;
 pub(crate) mod run;
+mod task;
+mod thread;
 
 use core::fmt::{self, Debug};
 use core::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use resil_core::call::{Inherit, PeerPolicy, Pipeline, Request};
 use resil_core::deadline::Deadline;
@@ -73,7 +77,7 @@ use resil_core::outcome::Classify;
 use resil_core::{Clock, ResilienceError};
 
 use crate::clock::{Sleep, SystemClock};
-use handle::Kept;
+use kept::Kept;
 
 pub use handle::Handle;
 
@@ -143,7 +147,7 @@ const TARGET: &str = "resil::call";
 /// assert!(answer.is_none());
 /// # }
 /// ```
-pub struct Peer<L: Pipeline = PeerPolicy, T = SystemClock>(Arc<Shared<Mutex<Kept<L>>, T>>);
+pub struct Peer<L: Pipeline = PeerPolicy, T = SystemClock>(Arc<Shared<Kept<L>, T>>);
 
 impl<L: Pipeline> Peer<L> {
     /// A peer that nothing is known of. `name` stands for it in the log.
@@ -157,7 +161,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
     /// The same by another clock.
     #[must_use]
     pub fn with(name: impl Into<Box<str>>, policy: L, clock: T) -> Self {
-        let kept = handle::fresh(&Arc::new(policy));
+        let kept = Kept::fresh(&Arc::new(policy));
         Self(Arc::new(Shared { name: name.into(), clock, kept }))
     }
 
@@ -172,7 +176,11 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
     /// # Errors
     ///
     /// As there.
-    pub async fn call<V, E, F, Fut>(&self, operation: F) -> Result<V, ResilienceError<E>>
+    #[inline]
+    pub fn call<V, E, F, Fut>(
+        &self,
+        operation: F,
+    ) -> impl Future<Output = Result<V, ResilienceError<E>>>
     where
         L::Classifier: Classify<E>,
         T: Sleep,
@@ -180,7 +188,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        self.handle().call(operation).await
+        self.handle().call(operation)
     }
 
     /// [`call`](Self::call) for an operation that blocks the thread: [`Handle::call_blocking`].
@@ -188,11 +196,10 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
     /// # Errors
     ///
     /// As there.
-    pub fn call_blocking<V, E>(
-        &self,
-        operation: impl FnMut() -> Result<V, E>,
-    ) -> Result<V, ResilienceError<E>>
+    #[inline]
+    pub fn call_blocking<V, E, F>(&self, operation: F) -> Result<V, ResilienceError<E>>
     where
+        F: FnMut() -> Result<V, E>,
         L::Classifier: Classify<E>,
         T: Sleep,
         E: Debug,
@@ -202,6 +209,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
 
     /// To ask for more: another cost, a priority, a deadline; or to look at the state.
     #[must_use]
+    #[inline]
     pub fn handle(&self) -> Handle<'_, L, T> {
         self.0.lend(&self.0.kept, None)
     }
@@ -243,7 +251,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
 /// an index while they are there, and [`FRESH`](Pipeline::FRESH) [state](Handle::apply) when it passes on.
 pub struct Peers<L: Pipeline = PeerPolicy, T = SystemClock>(Arc<Shared<Many<L>, T>>);
 
-type Many<L> = Box<[Mutex<Kept<L>>]>;
+type Many<L> = Box<[Kept<L>]>;
 
 impl<L: Pipeline> Peers<L> {
     /// So many peers that nothing is known of. `name` stands for all of them in the log, with the index
@@ -259,7 +267,7 @@ impl<L: Pipeline, T: Clock> Peers<L, T> {
     #[must_use]
     pub fn with(name: impl Into<Box<str>>, policy: L, len: usize, clock: T) -> Self {
         let policy = Arc::new(policy);
-        let kept = (0..len).map(|_| handle::fresh(&policy)).collect();
+        let kept = (0..len).map(|_| Kept::fresh(&policy)).collect();
         Self(Arc::new(Shared { name: name.into(), clock, kept }))
     }
 
@@ -309,7 +317,7 @@ struct Shared<S, T> {
 impl<S, T> Shared<S, T> {
     fn lend<'a, L: Pipeline>(
         &'a self,
-        kept: &'a Mutex<Kept<L>>,
+        kept: &'a Kept<L>,
         index: Option<usize>,
     ) -> Handle<'a, L, T> {
         Handle {

@@ -10,6 +10,12 @@ pub(crate) fn is_on() -> bool {
     cfg!(feature = "metrics") || LevelFilter::current() != LevelFilter::OFF
 }
 
+/// Whether anybody hears what is logged of a call that goes well, or counts.
+#[inline]
+pub(crate) fn hears_successes() -> bool {
+    cfg!(feature = "metrics") || LevelFilter::current() >= LevelFilter::DEBUG
+}
+
 /// Logs an [`EventKind`](resil_core::event::EventKind) at the level that is its severity, with its
 /// message. The first field says whom it is about.
 macro_rules! event {

@@ -1,5 +1,7 @@
 //! The composed call under tokio's paused time.
 
+#[path = "call/at_once.rs"]
+mod at_once;
 #[path = "call/elsewhere.rs"]
 mod elsewhere;
 mod paused_time;

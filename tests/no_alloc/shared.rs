@@ -93,6 +93,27 @@ fn the_driver_on_threads_never_allocates() {
 }
 
 #[test]
+fn a_call_that_succeeds_at_once_never_allocates() {
+    let clock = MockClock::default();
+    let plain = Peer::with("plain", HEDGED.peer().clone(), clock.clone());
+    let hedged = Peer::with("hedged", HEDGED, clock.clone());
+    let mut context = Context::from_waker(Waker::noop());
+    let mut succeeded = 0;
+    let count = allocations(|| {
+        for call in 0..100_u32 {
+            succeeded += u32::from(plain.call_blocking(|| Ok::<_, &str>(call)).is_ok());
+            succeeded += u32::from(hedged.call_blocking(|| Ok::<_, &str>(call)).is_ok());
+            let ready = pin!(plain.call(async || Ok::<_, &str>(call))).poll(&mut context);
+            succeeded += u32::from(matches!(ready, Poll::Ready(Ok(_))));
+            let ready = pin!(hedged.call(async || Ok::<_, &str>(call))).poll(&mut context);
+            succeeded += u32::from(matches!(ready, Poll::Ready(Ok(_))));
+            clock.advance(Duration::from_secs(2));
+        }
+    });
+    assert_eq!((count, succeeded), (0, 400));
+}
+
+#[test]
 fn a_queue_on_tokio_never_allocates() {
     let policy = BulkheadConfig::builder().max_concurrent(4).high_reserve(1).build().unwrap();
     let uplink = Bulkhead::new("uplink", policy);

@@ -3,6 +3,7 @@
 mod bench;
 mod composed;
 mod corners;
+mod first;
 mod laws;
 mod model;
 mod order;

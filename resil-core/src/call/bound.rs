@@ -42,4 +42,9 @@ impl<L: Limit> Gate for Bound<'_, L, L::State> {
             End::Unused => self.policy.refund(self.state, charge, now),
         }
     }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
 }

@@ -38,6 +38,13 @@ pub trait Budget {
 
     /// An extra attempt was paid for and not made.
     fn refund(&mut self, charge: Self::Charge, now: Instant);
+
+    /// Whether it matters when an attempt that has succeeded and was no extra one ended, as in
+    /// [`Gate::needs_end`](super::Gate::needs_end).
+    #[inline]
+    fn needs_end(&self) -> bool {
+        true
+    }
 }
 
 impl Budget for () {
@@ -52,6 +59,11 @@ impl Budget for () {
     fn settle(&mut self, _: Option<()>, _: Outcome, _: Instant) {}
 
     fn refund(&mut self, (): (), _: Instant) {}
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
 }
 
 impl<B: Budget> Budget for &mut B {
@@ -71,5 +83,10 @@ impl<B: Budget> Budget for &mut B {
 
     fn refund(&mut self, charge: B::Charge, now: Instant) {
         (**self).refund(charge, now);
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        (**self).needs_end()
     }
 }

@@ -97,6 +97,14 @@ pub trait Gate {
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Self::Report;
+
+    /// Whether it matters to this gate, as it stands, when an attempt that has succeeded ended. Where it
+    /// does not, `settle` may be given the instant at which the attempt started, and a clock needs not be
+    /// read for it.
+    #[inline]
+    fn needs_end(&self) -> bool {
+        true
+    }
 }
 
 impl Gate for () {
@@ -113,6 +121,11 @@ impl Gate for () {
     }
 
     fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
 }
 
 impl<A: Gate, B: Gate> Gate for (A, B) {
@@ -147,6 +160,11 @@ impl<A: Gate, B: Gate> Gate for (A, B) {
         let inner = self.1.settle(inner, end, entropy, now);
         (self.0.settle(outer, end, entropy, now), inner)
     }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.0.needs_end() || self.1.needs_end()
+    }
 }
 
 /// Longer ones are pairs of pairs.
@@ -179,6 +197,11 @@ impl<A: Gate, B: Gate, C: Gate> Gate for (A, B, C) {
         let (a, (b, c)) = (a, (b, c)).settle(permit, end, entropy, now);
         (a, b, c)
     }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.0.needs_end() || self.1.needs_end() || self.2.needs_end()
+    }
 }
 
 impl<G: Gate> Gate for &mut G {
@@ -204,5 +227,10 @@ impl<G: Gate> Gate for &mut G {
         now: Instant,
     ) -> G::Report {
         (**self).settle(permit, end, entropy, now)
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        (**self).needs_end()
     }
 }

@@ -22,7 +22,7 @@ pub struct Call<P, U = ()> {
     pub(super) request: Request,
     pub(super) phase: Phase<U>,
     /// Nobody has polled yet.
-    is_new: bool,
+    pub(super) is_new: bool,
     pub(super) in_flight: [Option<InFlight<P, U>>; 2],
     /// Attempts so far, hedges included.
     pub(super) started: u32,

@@ -1,13 +1,17 @@
 //! A peer: its policies in one constant, its state in a few bytes.
 
 use super::bound::Bound;
+use super::first::First;
+use super::gate::Request;
 use super::layers::Layers;
 use super::pipeline::{Inherit, Pipeline};
 use super::policy::CallPolicy;
 use crate::circuit_breaker::{
-    CircuitBreakerConfig, CircuitBreakerState, Consecutive, Permit, State, Transition, Window,
+    CircuitBreakerConfig, CircuitBreakerState, Consecutive, Glance, Permit, State, Transition,
+    Window,
 };
-use crate::outcome::EveryError;
+use crate::deadline::Deadline;
+use crate::outcome::{EveryError, Outcome};
 use crate::rate_limit::{Limit, TokenBucket};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
@@ -123,6 +127,40 @@ impl<L: Limit, C, W: Window> Pipeline for PeerPolicy<L, C, W> {
 
     fn breaker_state(&self, state: &PeerState<L, W>, now: Instant) -> Option<State> {
         Some(self.breaker.state(&state.breaker, now))
+    }
+
+    const HAS_GLANCE: bool = L::IS_WORD;
+
+    #[inline]
+    fn glance(&self, state: &PeerState<L, W>) -> Glance {
+        self.breaker.glance(&state.breaker)
+    }
+
+    #[inline]
+    fn word(state: &mut PeerState<L, W>) -> Option<&mut u64> {
+        L::word(&mut state.limit)
+    }
+
+    #[inline]
+    fn begin_at_a_glance(
+        &self,
+        glance: Glance,
+        word: u64,
+        request: &Request,
+        deadline: Deadline,
+        now: Instant,
+    ) -> Option<(First<Self::Permit>, u64)> {
+        if deadline.is_past(now) {
+            return None;
+        }
+        let permit = glance.try_acquire(now)?;
+        let (charge, word) = self.limit.take(word, request.cost, now)?;
+        Some((First::new((permit, charge), now), word))
+    }
+
+    #[inline]
+    fn succeed_at_a_glance(glance: Glance, first: &First<Self::Permit>) -> bool {
+        glance.record(&first.permit().0, Outcome::Success).is_some()
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a driver needs to know of the layers that a call passes.
 
+use super::first::{self, First, NotAdmitted};
 use super::gate::Request;
 use super::layers::Gates;
 use super::machine::Call;
 use super::policy::CallPolicy;
 use super::step::{Step, Ticket};
-use crate::circuit_breaker::{State, Transition};
+use crate::circuit_breaker::{Glance, State, Transition};
 use crate::deadline::Deadline;
 use crate::outcome::Classification;
 use crate::time::Instant;
@@ -81,6 +82,47 @@ pub trait Pipeline {
         None
     }
 
+    /// Whether a call can begin and succeed [at a glance](Self::begin_at_a_glance).
+    const HAS_GLANCE: bool = false;
+
+    /// What can be answered without the state, until that changes.
+    #[inline]
+    fn glance(&self, _state: &Self::State) -> Glance {
+        Glance::NONE
+    }
+
+    /// The word of the state that a call [at a glance](Self::begin_at_a_glance) changes.
+    #[inline]
+    fn word(_state: &mut Self::State) -> Option<&mut u64> {
+        None
+    }
+
+    /// [`begin`](Self::begin) for a driver that keeps the state behind a lock, and beside it, in atomics,
+    /// its [glance](Self::glance) and its [word](Self::word). The attempt, and the word that takes the
+    /// place of `word`; all else stays as it is. `None` decides nothing: `begin` has to be asked.
+    ///
+    /// Load the word, then the glance, and exchange the word: the attempt starts where that has not changed
+    /// meanwhile. Whoever takes the lock takes the word away, and before he lets go stores the glance
+    /// and then the word.
+    #[inline]
+    fn begin_at_a_glance(
+        &self,
+        _glance: Glance,
+        _word: u64,
+        _request: &Request,
+        _deadline: Deadline,
+        _now: Instant,
+    ) -> Option<(First<Self::Permit>, u64)> {
+        None
+    }
+
+    /// Whether the success of an attempt changes nothing, so that it is told by this. Else it has to be
+    /// told with [`succeed`](Self::succeed).
+    #[inline]
+    fn succeed_at_a_glance(_glance: Glance, _first: &First<Self::Permit>) -> bool {
+        false
+    }
+
     /// A call whose first attempt is to start `now`, over at `deadline` or when its policy says so.
     fn start(
         &self,
@@ -110,6 +152,107 @@ pub trait Pipeline {
             }
             call.poll(self.call(), gates, entropy, now)
         })
+    }
+
+    /// Begins a call whose first attempt starts `now`, without a [`Call`]: [`start`](Self::start) and the
+    /// first [step](Self::step) in one, and much less, for a driver that finds out whether it succeeds at
+    /// once. Also what that changed about the breaker.
+    ///
+    /// ```
+    /// use resil_core::call::{CallPolicy, PeerPolicy, Pipeline, Request, Step};
+    /// use resil_core::circuit_breaker::CircuitBreakerConfig;
+    /// use resil_core::deadline::Deadline;
+    /// use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
+    /// use resil_core::Instant;
+    ///
+    /// let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+    /// let peer = PeerPolicy::new(CallPolicy::default(), CircuitBreakerConfig::DEFAULT, limit);
+    /// let (mut state, mut rng, now) = (<PeerPolicy as Pipeline>::FRESH, || 4, Instant::EPOCH);
+    /// # let answer: Result<u8, &str> = Ok(7);
+    ///
+    /// let (begun, _) = peer.begin(&Request::ONE, Deadline::NONE, &mut state, &mut rng, now);
+    /// match begun {
+    ///     Ok(first) => match answer {
+    ///         Ok(_) => {
+    ///             // A clock is read for it only if that makes a difference.
+    ///             assert!(!peer.needs_end(&mut state));
+    ///             peer.succeed(first, &mut state, &mut rng, now);
+    ///         }
+    ///         Err(_) => {
+    ///             let (mut call, ticket) = peer.go_on(first, Request::ONE, Deadline::NONE);
+    ///             // ... tell it with a step, and go on as told
+    /// #           drop((call, ticket));
+    ///         }
+    ///     },
+    ///     Err(not) => {
+    ///         let (mut call, step) =
+    ///             peer.not_admitted(not, Request::ONE, Deadline::NONE, &mut state, &mut rng, now);
+    ///         // ... go on as told
+    /// #       drop((call, step));
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why it does not begin so; say it at once, with [`not_admitted`](Self::not_admitted).
+    #[inline]
+    fn begin(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+        state: &mut Self::State,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> (Result<First<Self::Permit>, NotAdmitted>, Transitions) {
+        observe(self, state, entropy, now, |gates, entropy| {
+            First::begin(request, deadline, gates, entropy, now)
+        })
+    }
+
+    /// Whether it matters when a first attempt that has succeeded ended. Where it does not,
+    /// [`succeed`](Self::succeed) may be told the instant at which it started.
+    #[inline]
+    fn needs_end(&self, state: &mut Self::State) -> bool {
+        first::needs_end(&mut self.gates(state))
+    }
+
+    /// The first attempt has succeeded, and the call is over. Also what that changed about the breaker.
+    #[inline]
+    fn succeed(
+        &self,
+        first: First<Self::Permit>,
+        state: &mut Self::State,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Transitions {
+        observe(self, state, entropy, now, |gates, entropy| first.succeed(gates, entropy, now)).1
+    }
+
+    /// The call that began with this attempt, which is in flight. The request and the deadline are to be
+    /// as they were.
+    fn go_on(
+        &self,
+        first: First<Self::Permit>,
+        request: Request,
+        deadline: Deadline,
+    ) -> (Call<Self::Permit, Self::Charge>, Ticket) {
+        first.go_on(self.call(), request, deadline)
+    }
+
+    /// The call that did not begin with an attempt at once, and what it does instead. All is to be as it
+    /// was when it was to [begin](Self::begin): the state, the request, the deadline, the instant.
+    fn not_admitted(
+        &self,
+        why: NotAdmitted,
+        request: Request,
+        deadline: Deadline,
+        state: &mut Self::State,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> (Call<Self::Permit, Self::Charge>, Step) {
+        let call = self.start(request, deadline, now);
+        why.step(call, self.call(), &mut self.gates(state), entropy, now)
     }
 
     /// [`Call::abandon`], and what it changed about the breaker.
@@ -232,5 +375,34 @@ impl<L: Pipeline> Pipeline for &L {
 
     fn breaker_state(&self, state: &L::State, now: Instant) -> Option<State> {
         (**self).breaker_state(state, now)
+    }
+
+    const HAS_GLANCE: bool = L::HAS_GLANCE;
+
+    #[inline]
+    fn glance(&self, state: &L::State) -> Glance {
+        (**self).glance(state)
+    }
+
+    #[inline]
+    fn word(state: &mut L::State) -> Option<&mut u64> {
+        L::word(state)
+    }
+
+    #[inline]
+    fn begin_at_a_glance(
+        &self,
+        glance: Glance,
+        word: u64,
+        request: &Request,
+        deadline: Deadline,
+        now: Instant,
+    ) -> Option<(First<L::Permit>, u64)> {
+        (**self).begin_at_a_glance(glance, word, request, deadline, now)
+    }
+
+    #[inline]
+    fn succeed_at_a_glance(glance: Glance, first: &First<L::Permit>) -> bool {
+        L::succeed_at_a_glance(glance, first)
     }
 }

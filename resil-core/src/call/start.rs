@@ -5,6 +5,7 @@ use super::gate::{Gate, Request};
 use super::hedge::Hedging;
 use super::layers::Gates;
 use super::machine::{Call, HedgeAt, InFlight, Phase, Turn};
+use super::policy::CallPolicy;
 use super::step::{Step, Ticket, Verdict};
 use crate::outcome::{FailureClass, Rejected};
 use crate::retry::{Refused, Wait};
@@ -49,16 +50,29 @@ impl<P, U> Call<P, U> {
         is_hedge: bool,
         turn: &mut Turn<'_, C, impl Gates<P, U>, impl FnMut() -> u32>,
     ) -> Ticket {
-        self.started = self.started.saturating_add(1);
         self.hedges = self.hedges.saturating_add(u8::from(is_hedge));
-        self.hedge = match turn.gates.hedge().due(self.hedges, turn.now) {
-            Some(at) if !is_hedge && self.may_start_another(turn.policy) => HedgeAt::At(at),
+        let hedge_at = turn.gates.hedge().due(self.hedges, turn.now);
+        self.launch(turn.policy, permit, charge, is_hedge, hedge_at, turn.now)
+    }
+
+    /// An attempt starts, beside which another one may start at `hedge_at`.
+    #[inline]
+    pub(super) fn launch<C>(
+        &mut self,
+        policy: &CallPolicy<C>,
+        permit: P,
+        charge: Option<U>,
+        is_hedge: bool,
+        hedge_at: Option<Instant>,
+        now: Instant,
+    ) -> Ticket {
+        self.started = self.started.saturating_add(1);
+        self.hedge = match hedge_at {
+            Some(at) if !is_hedge && self.may_start_another(policy) => HedgeAt::At(at),
             _ => HedgeAt::Never,
         };
-        let deadline = turn.policy.attempt_deadline(turn.now);
-        let deadline = deadline.min(self.retry.ends_at());
-        let attempt =
-            InFlight { permit, charge, started_at: turn.now, deadline, number: self.started };
+        let deadline = policy.attempt_deadline(now).min(self.retry.ends_at());
+        let attempt = InFlight { permit, charge, started_at: now, deadline, number: self.started };
         if let Some(free) = self.in_flight.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(attempt);
         }

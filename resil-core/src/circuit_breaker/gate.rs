@@ -34,6 +34,11 @@ impl<W: Window> Gate for Bound<'_, CircuitBreakerConfig<W>, CircuitBreakerState<
     ) -> Recorded {
         self.policy.record(self.state, permit, end.outcome(), entropy, now)
     }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.policy.needs_end(self.state)
+    }
 }
 
 impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> Gate for CircuitBreaker<C, W> {
@@ -59,5 +64,10 @@ impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> Gate for CircuitBreaker<C, W
         now: Instant,
     ) -> Recorded {
         self.record(permit, end.outcome(), entropy, now)
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.config().needs_end(self.as_state())
     }
 }

@@ -43,6 +43,9 @@ const ADMITS: u32 = 1 << 16;
 const CLEAN: u32 = 1 << 17;
 
 impl Glance {
+    /// Answers nothing.
+    pub const NONE: Self = Self(0);
+
     /// The word, for an atomic. It means something to its own breaker only.
     #[must_use]
     #[inline]
@@ -94,6 +97,13 @@ impl<W: Window> CircuitBreakerConfig<W> {
             Phase::Closed => epoch | ADMITS,
             _ => epoch,
         })
+    }
+
+    /// Whether it matters when a call ended that has succeeded.
+    #[inline]
+    pub(super) fn needs_end(&self, state: &CircuitBreakerState<W::Stats>) -> bool {
+        let is_closed = matches!(state.core.phase, Phase::Closed);
+        !is_closed || (W::MEASURES && !self.window.is_settled(&state.stats))
     }
 }
 

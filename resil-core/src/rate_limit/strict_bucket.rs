@@ -93,6 +93,18 @@ impl Limit for StrictBucket {
         self.bucket.try_acquire(state, cost, now)
     }
 
+    const IS_WORD: bool = true;
+
+    #[inline]
+    fn word(state: &mut BucketState) -> Option<&mut u64> {
+        TokenBucket::word(state)
+    }
+
+    #[inline(always)]
+    fn take(&self, word: u64, cost: u32, now: Instant) -> Option<(BucketCharge, u64)> {
+        self.bucket.take(word, cost, now)
+    }
+
     #[inline]
     fn peek(&self, state: &BucketState, cost: u32, now: Instant) -> Result<(), Rejected> {
         self.bucket.peek(state, cost, now)

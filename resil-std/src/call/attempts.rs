@@ -3,7 +3,7 @@
 use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use std::panic::catch_unwind;
 use std::thread;
 
@@ -16,7 +16,7 @@ pub(crate) type Over<R> = (Ticket, thread::Result<R>);
 pin_project! {
     /// An attempt in flight.
     pub(crate) struct InFlight<F> {
-        // There until it is over.
+        // There once it is more than a first poll, until it is over.
         ticket: Option<Ticket>,
         #[pin]
         future: F,
@@ -56,6 +56,24 @@ impl<F: Future> Place<'_, F> {
     }
 }
 
+/// Starts the first attempt and polls it once, before there is a ticket for it. If it has ended it has left
+/// its place.
+#[inline(always)]
+pub(super) fn first_poll<F: Future>(
+    start: impl FnOnce() -> F,
+    mut place: Pin<&mut Option<InFlight<F>>>,
+    context: &mut Context<'_>,
+) -> thread::Result<Poll<F::Output>> {
+    // What has panicked is dropped when it goes on, and never polled again, and the panic goes on.
+    catch_unwind(AssertUnwindSafe(|| {
+        place.set(Some(InFlight { ticket: None, future: start() }));
+        let Some(attempt) = place.as_mut().as_pin_mut() else { return Poll::Pending };
+        let output = ready!(attempt.project().future.poll(context));
+        place.set(None);
+        Poll::Ready(output)
+    }))
+}
+
 pub(crate) struct Attempts<'p, F>(pub(crate) [Place<'p, F>; 2]);
 
 impl<F: Future> Attempts<'_, F> {
@@ -74,6 +92,28 @@ impl<F: Future> Attempts<'_, F> {
             free.0.set(Some(InFlight { ticket: Some(ticket), future }));
         }
         None
+    }
+
+    /// The first attempt goes on under its ticket, unless it is over.
+    #[cold]
+    pub(super) fn go_on(
+        &mut self,
+        ticket: Ticket,
+        end: thread::Result<Poll<F::Output>>,
+    ) -> Option<Over<F::Output>> {
+        let [first, _] = &mut self.0;
+        let end = match end {
+            Ok(Poll::Pending) => {
+                if let Some(attempt) = first.0.as_mut().as_pin_mut() {
+                    *attempt.project().ticket = Some(ticket);
+                }
+                return None;
+            }
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(panic) => Err(panic),
+        };
+        first.stop();
+        Some((ticket, end))
     }
 
     /// Stops an attempt that `is_over`, if there is one.

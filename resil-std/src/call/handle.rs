@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Debug};
 use core::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use resil_core::call::{Call, Inherit, Pipeline, Request, Ticket};
 use resil_core::deadline::Deadline;
@@ -11,21 +11,11 @@ use resil_core::outcome::Classify;
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
-use super::run::{run, run_blocking};
+use super::kept::{Held, Kept};
+use super::task::run;
+use super::thread::run_blocking;
 use crate::clock::Sleep;
 use crate::log;
-
-/// What the lock of one peer guards. The policy is in here, so that no step sees a new one with the
-/// state that an old one has left.
-pub(super) struct Kept<L: Pipeline> {
-    pub(super) policy: Arc<L>,
-    pub(super) state: L::State,
-}
-
-/// A peer of which nothing is known.
-pub(super) fn fresh<L: Pipeline>(policy: &Arc<L>) -> Mutex<Kept<L>> {
-    Mutex::new(Kept { policy: Arc::clone(policy), state: L::FRESH })
-}
 
 /// A peer, and what a call to it asks for: `Copy`, and a few words.
 ///
@@ -70,7 +60,7 @@ pub struct Handle<'a, L: Pipeline, T> {
     pub(super) name: &'a str,
     /// Which of several.
     pub(super) index: Option<usize>,
-    pub(super) kept: &'a Mutex<Kept<L>>,
+    pub(super) kept: &'a Kept<L>,
     pub(super) clock: &'a T,
     pub(super) request: Request,
     pub(super) deadline: Deadline,
@@ -115,7 +105,11 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// That of [`Call::result`]: the operation's own, a refusal of ours, or what became of the retries.
-    pub async fn call<V, E, F, Fut>(self, mut operation: F) -> Result<V, ResilienceError<E>>
+    #[inline]
+    pub fn call<V, E, F, Fut>(
+        self,
+        operation: F,
+    ) -> impl Future<Output = Result<V, ResilienceError<E>>>
     where
         L::Classifier: Classify<E>,
         T: Sleep,
@@ -123,7 +117,8 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        run(self, |_, _| operation()).await
+        let plain = Some(|operation: &mut F| operation());
+        run(self, operation, plain, |operation, _, _| operation())
     }
 
     /// [`call`](Self::call) for an operation that wants to know which attempt it is: its number and its
@@ -132,7 +127,10 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// As there.
-    pub async fn call_each<V, E, F, Fut>(self, operation: F) -> Result<V, ResilienceError<E>>
+    pub fn call_each<V, E, F, Fut>(
+        self,
+        operation: F,
+    ) -> impl Future<Output = Result<V, ResilienceError<E>>>
     where
         L::Classifier: Classify<E>,
         T: Sleep,
@@ -140,7 +138,8 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        run(self, operation).await
+        let plain = None::<fn(&mut F) -> Fut>;
+        run(self, operation, plain, |operation, ticket, call| operation(ticket, call))
     }
 
     /// [`call`](Self::call) for an operation that blocks the thread; so do the waits.
@@ -152,16 +151,16 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// As there.
-    pub fn call_blocking<V, E>(
-        self,
-        mut operation: impl FnMut() -> Result<V, E>,
-    ) -> Result<V, ResilienceError<E>>
+    #[inline]
+    pub fn call_blocking<V, E, F>(self, operation: F) -> Result<V, ResilienceError<E>>
     where
+        F: FnMut() -> Result<V, E>,
         L::Classifier: Classify<E>,
         T: Sleep,
         E: Debug,
     {
-        run_blocking(self, |_, _| operation())
+        let plain = Some(|operation: &mut F| operation());
+        run_blocking(self, operation, plain, |operation, _, _| operation())
     }
 
     /// [`call_each`](Self::call_each) for an operation that blocks the thread. Give sockets the time that
@@ -170,16 +169,15 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// As there.
-    pub fn call_each_blocking<V, E>(
-        self,
-        operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-    ) -> Result<V, ResilienceError<E>>
+    pub fn call_each_blocking<V, E, F>(self, operation: F) -> Result<V, ResilienceError<E>>
     where
+        F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
         L::Classifier: Classify<E>,
         T: Sleep,
         E: Debug,
     {
-        run_blocking(self, operation)
+        let plain = None::<fn(&mut F) -> Result<V, E>>;
+        run_blocking(self, operation, plain, |operation, ticket, call| operation(ticket, call))
     }
 
     /// Does something with the state at the present instant, with the lock held: to look at the
@@ -188,8 +186,8 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// It is to be short, and must not use this peer: it would wait for itself.
     #[inline]
     pub fn apply<R>(&self, apply: impl FnOnce(&L, &mut L::State, Instant) -> R) -> R {
-        let (mut kept, now) = self.at_present();
-        let Kept { policy, state } = &mut *kept;
+        let (mut held, now) = self.at_present();
+        let (policy, state) = held.parts();
         apply(policy, state, now)
     }
 
@@ -202,7 +200,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Arc<L> {
-        Arc::clone(&self.kept().policy)
+        self.kept.policy()
     }
 
     /// Puts another policy in force.
@@ -210,10 +208,11 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     where
         L: Inherit,
     {
-        let (mut kept, now) = self.at_present();
-        kept.state = policy.inherit(&kept.policy, &kept.state, now);
-        let old = core::mem::replace(&mut kept.policy, Arc::clone(policy));
-        drop(kept);
+        let (mut held, now) = self.at_present();
+        let (old, state) = held.parts();
+        let state = policy.inherit(old, state, now);
+        let old = held.replace(policy, state);
+        drop(held);
         drop(old); // it may be the last of them, and what it holds is the user's
         let Self { name: peer, index, .. } = *self;
         log::event!(TARGET, EventKind::ConfigurationChanged, peer, index);
@@ -222,17 +221,10 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// The state, locked, and the present instant. It is read under the lock, so that the machines see time
     /// in order.
     #[inline]
-    pub(super) fn at_present(&self) -> (MutexGuard<'a, Kept<L>>, Instant) {
-        let kept = self.kept();
+    pub(super) fn at_present(&self) -> (Held<'a, L>, Instant) {
+        let held = self.kept.lock();
         let now = self.clock.now();
-        (kept, now)
-    }
-
-    /// A panic while the lock was held cannot have left the state half-changed by core, which does not
-    /// panic; whoever changes it in [`apply`](Self::apply) answers for that.
-    #[inline]
-    fn kept(&self) -> MutexGuard<'a, Kept<L>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        (held, now)
     }
 }
 

@@ -3,94 +3,33 @@
 use core::fmt::Debug;
 use core::future::Future;
 use core::panic::AssertUnwindSafe;
-use core::pin::pin;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread;
 
 use resil_core::call::{Call, Ended, Pipeline, Step, Ticket, Transitions, Verdict};
 use resil_core::event::EventKind;
-use resil_core::outcome::{Classification, Classify, FailureClass};
+use resil_core::outcome::{Classification, FailureClass};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
-use super::attempts::{Attempts, Over, Place};
-use super::handle::{Callee, Handle, Kept};
-use crate::clock::Sleep;
+use super::attempts::{Attempts, Over};
+use super::begin::{Alone, Begun};
+use super::handle::{Callee, Handle};
 use crate::log;
 
-/// Makes a call: does what core says, until core says that it is over.
-pub(super) async fn run<L, T, V, E, F, Fut>(
-    handle: Handle<'_, L, T>,
-    mut operation: F,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-    F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
-    Fut: Future<Output = Result<V, E>>,
-{
-    let (mut run, mut step) = Run::start(handle, handle);
-    // Declared after the run, so dropped before: an operation ends before its permit goes back.
-    let first = pin!(None);
-    let second = pin!(None);
-    let mut attempts = Attempts([Place(first), Place(second)]);
-    loop {
-        let over = match step {
-            Step::Attempt(ticket) => {
-                let begun = run.begin(&ticket, &mut operation);
-                let mut over = attempts.start(ticket, begun);
-                if over.is_none() {
-                    over = attempts.ended().await;
-                }
-                over
-            }
-            Step::Wait { until, in_flight } => {
-                run.log_wait(until, in_flight);
-                let until = until.unwrap_or(Instant::MAX);
-                attempts.next(pin!(run.callee.clock.sleep_until(until))).await
-            }
-            Step::Done(verdict) => return run.end(verdict),
-        };
-        step = run.advance(over, &mut attempts, Classify::classify);
-    }
-}
-
-/// Makes a call on this thread: one attempt after another.
-pub(super) fn run_blocking<L, T, V, E>(
-    handle: Handle<'_, L, T>,
-    mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
-) -> Result<V, ResilienceError<E>>
-where
-    L: Pipeline,
-    L::Classifier: Classify<E>,
-    T: Sleep,
-    E: Debug,
-{
-    let (mut run, mut step) = Run::start(handle, handle);
-    loop {
-        let ended = match step {
-            Step::Attempt(ticket) => {
-                let end = run.begin(&ticket, &mut operation);
-                Some(run.ended((ticket, end), Classify::classify))
-            }
-            Step::Wait { until, in_flight } => {
-                run.log_wait(until, in_flight);
-                run.callee.clock.block_until(until.unwrap_or(Instant::MAX));
-                None
-            }
-            Step::Done(verdict) => return run.end(verdict),
-        };
-        let (next, transitions) = run.step(ended);
-        run.log_transitions(transitions);
-        step = next;
-    }
+/// Where a call is, of which an attempt ends with `R`.
+pub(super) enum Turn<R> {
+    /// Core has said what comes next.
+    Step(Step),
+    /// The first attempt has been made, and this came of it.
+    First(Ticket, R),
 }
 
 /// A call, what came of its attempts, and where the state lies that it shares with others.
 pub(crate) struct Run<P: Callee, V, E> {
-    callee: P,
+    /// Whom the call is to.
+    pub(crate) callee: P,
     call: Call<<P::Layers as Pipeline>::Permit, <P::Layers as Pipeline>::Charge>,
     max_attempts: u32,
     value: Option<V>,
@@ -100,38 +39,45 @@ pub(crate) struct Run<P: Callee, V, E> {
     started: Instant,
 }
 
+impl<'a, L: Pipeline, T: Clock, V, E> Run<Handle<'a, L, T>, V, E> {
+    /// A call that is more than its first attempt.
+    #[cold]
+    pub(super) fn go_on(Alone { handle, first }: Alone<'a, L, T>) -> (Self, Ticket) {
+        let (policy, at) = (handle.policy(), first.started_at());
+        let (call, ticket) = policy.go_on(first, handle.request, handle.deadline);
+        (Self::new(handle, call, policy.call().retry().max_attempts(), at), ticket)
+    }
+}
+
 impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E> {
-    /// A call to `callee`, whose `handle` that is, and its first step, by one reading of the clock.
-    #[inline(always)] // or the call, of 176 bytes and more, is copied on its way out
-    pub(crate) fn start(callee: P, handle: Handle<'_, L, T>) -> (Self, Step) {
-        let (mut kept, now) = handle.at_present();
-        let Kept { policy, state } = &mut *kept;
-        let call = policy.start(handle.request, handle.deadline, now);
-        let max_attempts = policy.call().retry().max_attempts();
-        let mut run = Self {
+    /// A call that has begun, and what it does first.
+    pub(crate) fn begin(callee: P, begun: Begun<L::Permit, L::Charge>) -> (Self, Step) {
+        let Begun { call, step, transitions, max_attempts, at } = begun;
+        let run = Self::new(callee, call, max_attempts, at);
+        run.callee.handle().log_transitions(transitions);
+        (run, step)
+    }
+
+    fn new(
+        callee: P,
+        call: Call<L::Permit, L::Charge>,
+        max_attempts: u32,
+        #[cfg_attr(not(feature = "metrics"), expect(unused_variables))] started: Instant,
+    ) -> Self {
+        Self {
             callee,
             call,
             max_attempts,
             value: None,
             last: None,
             #[cfg(feature = "metrics")]
-            started: now,
-        };
-        let (step, transitions) = policy.step(&mut run.call, None, state, &mut entropy, now);
-        drop(kept);
-        run.log_transitions(transitions);
-        (run, step)
-    }
-
-    /// Whom the call is to.
-    #[cfg(feature = "tower")]
-    pub(crate) const fn callee(&self) -> &P {
-        &self.callee
+            started,
+        }
     }
 
     /// One step under the lock.
     #[inline]
-    fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
+    pub(super) fn step(&mut self, ended: Option<Ended>) -> (Step, Transitions) {
         let call = &mut self.call;
         let step = |pipeline: &L, state: &mut L::State, now| {
             pipeline.step(call, ended, state, &mut entropy, now)
@@ -158,27 +104,27 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
         while let Some(ticket) = attempts.stop(|ticket| !self.call.is_in_flight(ticket)) {
             self.stopped(&ticket, has_answer, &next);
         }
-        self.log_transitions(transitions);
+        self.callee.handle().log_transitions(transitions);
         next
     }
 
     /// Calls the operation for an attempt; `Err` is its panic.
     #[inline]
-    pub(crate) fn begin<R>(
+    pub(crate) fn attempt<R>(
         &self,
         ticket: &Ticket,
-        mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> R,
-    ) -> std::thread::Result<R> {
+        operation: impl FnOnce(&Call<L::Permit, L::Charge>) -> R,
+    ) -> thread::Result<R> {
         if log::is_on() {
             self.log_start(ticket);
         }
         // It is not called again once it has panicked, and the panic goes on.
-        catch_unwind(AssertUnwindSafe(|| operation(ticket, &self.call)))
+        catch_unwind(AssertUnwindSafe(|| operation(&self.call)))
     }
 
     /// An attempt has ended: keeps what it came to, and says what that means.
     #[inline]
-    fn ended(
+    pub(super) fn ended(
         &mut self,
         (ticket, end): Over<Result<V, E>>,
         classify: impl FnOnce(&L::Classifier, &E) -> Classification,
@@ -234,7 +180,7 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
         let fatal = Classification::from(FailureClass::Fatal);
         self.log_failure(&ticket, &format_args!("a panic"), fatal);
         let (step, transitions) = self.step(Some(Ended { ticket, result: Err(fatal) }));
-        self.log_transitions(transitions);
+        self.callee.handle().log_transitions(transitions);
         if let Step::Done(verdict) = step {
             self.log_end(verdict);
         }
@@ -306,26 +252,6 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
         log::event!(TARGET, kind, peer, index, attempt, max_attempts, ?error, ?classification);
     }
 
-    #[inline]
-    fn log_transitions(&self, transitions: Transitions) {
-        if log::is_on() {
-            self.log_each(transitions);
-        }
-    }
-
-    #[cold]
-    fn log_each(&self, transitions: Transitions) {
-        for transition in transitions.into_iter().flatten() {
-            let Handle { name: peer, index, .. } = self.callee.handle();
-            let (from, to) = (transition.from.name(), transition.to.name());
-            #[cfg(feature = "metrics")]
-            if index.is_none() {
-                crate::metrics::breaker_moved(peer, transition);
-            }
-            log::event!(TARGET, EventKind::of_transition(transition), peer, index, from, to);
-        }
-    }
-
     /// With nothing in flight, a wait is one for the next attempt.
     pub(crate) fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
         if in_flight == 0 {
@@ -357,7 +283,7 @@ impl<P: Callee, V, E> Drop for Run<P, V, E> {
             pipeline.abandon(call, state, &mut entropy, now)
         };
         let transitions = self.callee.handle().apply(abandon);
-        self.log_transitions(transitions);
+        self.callee.handle().log_transitions(transitions);
         let Handle { name: peer, index, .. } = self.callee.handle();
         let attempts = self.call.attempts();
         let kind = EventKind::CallCancelled;
@@ -367,6 +293,6 @@ impl<P: Callee, V, E> Drop for Run<P, V, E> {
 }
 
 /// Drawn from only for a wait, or when a breaker opens, that has jitter.
-fn entropy() -> u32 {
+pub(super) fn entropy() -> u32 {
     rand::random()
 }

@@ -8,6 +8,7 @@
 #![cfg(loom)]
 
 mod breaker;
+mod call;
 mod limiter;
 
 use core::future::{Future, pending, poll_fn};

@@ -34,6 +34,11 @@ impl<L: Limit> Gate for Limiter<L> {
             End::Unused => self.refund(charge, now),
         }
     }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

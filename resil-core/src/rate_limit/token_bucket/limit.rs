@@ -1,6 +1,6 @@
 //! The bucket as a [`Limit`].
 
-use super::{BucketCharge, BucketState, TokenBucket};
+use super::{BucketCharge, BucketState, PlainStep, TokenBucket};
 use crate::config::ConfigError;
 use crate::outcome::Rejected;
 use crate::rate_limit::{Limit, RateLimitConfig};
@@ -34,6 +34,21 @@ impl Limit for TokenBucket {
             *state = store;
         }
         step.outcome
+    }
+
+    const IS_WORD: bool = true;
+
+    #[inline]
+    fn word(state: &mut BucketState) -> Option<&mut u64> {
+        Some(&mut state.0)
+    }
+
+    #[inline(always)] // so that what a caller does not read is not computed
+    fn take(&self, word: u64, cost: u32, now: Instant) -> Option<(BucketCharge, u64)> {
+        match self.plain_step(&BucketState(word), cost, now) {
+            PlainStep::Admitted(charge, made) => Some((charge, made.0)),
+            PlainStep::Refused(_) | PlainStep::Rare => None,
+        }
     }
 
     #[inline]

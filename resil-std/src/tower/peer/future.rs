@@ -52,8 +52,8 @@ where
     T: Clock,
 {
     pub(super) fn start(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
-        let callee = layer.clone();
-        let (run, step) = Run::start(callee, layer.handle());
+        let begun = layer.handle().start();
+        let (run, step) = Run::begin(layer, begun);
         let (first, second, timer) = (None, None, None);
         Self { first, second, timer, step: Some(step), service, request, run }
     }
@@ -78,12 +78,12 @@ where
             let over = match this.step.take() {
                 Some(Step::Attempt(ticket)) => {
                     let attempt = || Attempt::new(this.service.clone(), this.request.clone());
-                    let begun = run.begin(&ticket, |_, _| attempt());
+                    let begun = run.attempt(&ticket, |_| attempt());
                     attempts.start(ticket, begun).or_else(|| ended(attempts.poll(context)))
                 }
                 Some(Step::Wait { until, in_flight }) => {
                     run.log_wait(until, in_flight);
-                    let clock = run.callee().handle().clock().clone();
+                    let clock = run.callee.handle().clock().clone();
                     this.timer.set(Some(Timer::new(clock, until.unwrap_or(Instant::MAX))));
                     continue;
                 }

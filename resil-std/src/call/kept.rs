@@ -1,0 +1,142 @@
+//! What is remembered of a peer: behind a lock, and beside it what a call that succeeds at once needs.
+
+use std::sync::Arc;
+
+use resil_core::Clock;
+use resil_core::call::{First, Pipeline, Request};
+use resil_core::circuit_breaker::Glance;
+use resil_core::deadline::Deadline;
+
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
+
+/// Where the word is not here but in the state: whoever has the lock has taken it. The bucket that is
+/// this number is asked for under the lock, and that is all.
+const TAKEN: u64 = u64::MAX;
+
+/// A peer: its state, and the policy in force.
+///
+/// The lock guards both, so that no step sees a new policy with the state that an old one has left. The
+/// glance is written under the lock. The [word](Pipeline::word) is a part of the state that lies here
+/// while the lock is free, for calls that begin at a glance: who takes the lock takes it away, and what
+/// they found they can no longer exchange.
+pub(super) struct Kept<L: Pipeline> {
+    word: AtomicU64,
+    glance: AtomicU32,
+    /// The policy at first. A glance decides by no other one.
+    policy: Arc<L>,
+    locked: Mutex<Locked<L>>,
+}
+
+struct Locked<L: Pipeline> {
+    state: L::State,
+    /// The policy that has taken the place of the first one.
+    policy: Option<Arc<L>>,
+}
+
+/// A peer, locked.
+pub(super) struct Held<'a, L: Pipeline> {
+    kept: &'a Kept<L>,
+    locked: MutexGuard<'a, Locked<L>>,
+}
+
+impl<L: Pipeline> Kept<L> {
+    /// A peer of which nothing is known.
+    pub(super) fn fresh(policy: &Arc<L>) -> Self {
+        let mut state = L::FRESH;
+        Self {
+            word: AtomicU64::new(L::word(&mut state).map_or(TAKEN, |word| *word)),
+            glance: AtomicU32::new(policy.glance(&state).into_raw()),
+            policy: Arc::clone(policy),
+            locked: Mutex::new(Locked { state, policy: None }),
+        }
+    }
+
+    /// A panic while the lock was held cannot have left the state half-changed by core, which does not
+    /// panic; whoever changes it in [`apply`](super::Handle::apply) answers for that.
+    pub(super) fn lock(&self) -> Held<'_, L> {
+        let mut locked = lock(&self.locked);
+        if let Some(word) = L::word(&mut locked.state) {
+            let found = self.word.swap(TAKEN, Ordering::AcqRel);
+            if found != TAKEN {
+                *word = found;
+            }
+        }
+        Held { kept: self, locked }
+    }
+
+    /// The policy in force.
+    pub(super) fn policy(&self) -> Arc<L> {
+        Arc::clone(lock(&self.locked).policy.as_ref().unwrap_or(&self.policy))
+    }
+
+    /// Begins a call without the lock, where core says how. The clock is read once, and only if the word is
+    /// there.
+    #[inline(always)]
+    pub(super) fn begin(
+        &self,
+        request: &Request,
+        deadline: Deadline,
+        clock: &impl Clock,
+    ) -> Option<First<L::Permit>> {
+        let mut found = self.word.load(Ordering::Acquire);
+        if found == TAKEN {
+            return None;
+        }
+        let now = clock.now();
+        loop {
+            let glance = self.glance();
+            let (first, made) =
+                self.policy.begin_at_a_glance(glance, found, request, deadline, now)?;
+            let exchanged =
+                self.word.compare_exchange_weak(found, made, Ordering::AcqRel, Ordering::Acquire);
+            match exchanged {
+                Ok(_) => return Some(first),
+                Err(TAKEN) => return None,
+                Err(other) => found = other,
+            }
+        }
+    }
+
+    /// Whether the success of an attempt is told by this.
+    #[inline(always)]
+    pub(super) fn succeed(&self, first: &First<L::Permit>) -> bool {
+        L::succeed_at_a_glance(self.glance(), first)
+    }
+
+    #[inline(always)]
+    fn glance(&self) -> Glance {
+        Glance::from_raw(self.glance.load(Ordering::Acquire))
+    }
+}
+
+impl<L: Pipeline> Held<'_, L> {
+    /// The policy in force, and the state.
+    pub(super) fn parts(&mut self) -> (&L, &mut L::State) {
+        let Locked { state, policy } = &mut *self.locked;
+        (policy.as_ref().unwrap_or(&self.kept.policy), state)
+    }
+
+    /// Puts another policy in force, and returns what was in its place, to be dropped with the lock free.
+    pub(super) fn replace(&mut self, policy: &Arc<L>, state: L::State) -> Option<Arc<L>> {
+        self.locked.state = state;
+        self.locked.policy.replace(Arc::clone(policy))
+    }
+}
+
+/// The glance is brought up to date, and then the word comes back, before the lock is free.
+impl<L: Pipeline> Drop for Held<'_, L> {
+    fn drop(&mut self) {
+        let Locked { state, policy } = &mut *self.locked;
+        let in_force: &L = policy.as_ref().unwrap_or(&self.kept.policy);
+        let glance = in_force.glance(state).into_raw();
+        // A store where nothing changes would take the word from the caches of all who read it.
+        if self.kept.glance.load(Ordering::Relaxed) != glance {
+            self.kept.glance.store(glance, Ordering::Release);
+        }
+        if policy.is_none()
+            && let Some(word) = L::word(state)
+        {
+            self.kept.word.store(*word, Ordering::Release);
+        }
+    }
+}

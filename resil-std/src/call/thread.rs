@@ -1,0 +1,154 @@
+//! A call on a thread: one attempt after another.
+
+use core::fmt::Debug;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::thread;
+
+use resil_core::call::{Call, First, Pipeline, Step, Ticket};
+use resil_core::outcome::Classify;
+use resil_core::{Instant, ResilienceError};
+
+use super::begin::Alone;
+use super::handle::Handle;
+use super::run::{Run, Turn};
+use crate::clock::Sleep;
+use crate::log;
+
+/// Makes a call, as [`run`](super::task::run) does in a task.
+#[inline]
+pub(super) fn run_blocking<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    operation: O,
+    plain: Option<impl Fn(&mut O) -> Result<V, E>>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let Some(plain) = plain.filter(|_| !log::hears_successes()) else {
+        return step_blocking(handle, operation, each);
+    };
+    match handle.begin_at_a_glance() {
+        Some(first) => first_blocking(handle, first, operation, plain, each),
+        None => run_blocking_locked(handle, operation, plain, each),
+    }
+}
+
+/// Makes a call by steps.
+#[inline(never)]
+fn step_blocking<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    operation: O,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let (run, step) = Run::begin(handle, handle.start());
+    go_on_blocking(run, Turn::Step(step), operation, each)
+}
+
+/// Makes a call where the lock is needed to begin it.
+#[inline(never)]
+fn run_blocking_locked<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    operation: O,
+    plain: impl Fn(&mut O) -> Result<V, E>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    match handle.begin() {
+        Ok(first) => first_blocking(handle, first, operation, plain, each),
+        Err(begun) => {
+            let (run, step) = Run::begin(handle, begun);
+            go_on_blocking(run, Turn::Step(step), operation, each)
+        }
+    }
+}
+
+/// Makes the first attempt, and goes on where that is not all.
+#[inline(always)]
+fn first_blocking<L, T, V, E, O>(
+    handle: Handle<'_, L, T>,
+    first: First<L::Permit>,
+    mut operation: O,
+    plain: impl Fn(&mut O) -> Result<V, E>,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    // What has panicked is not called again, and the panic goes on.
+    match catch_unwind(AssertUnwindSafe(|| plain(&mut operation))) {
+        Ok(Ok(value)) => {
+            handle.succeed(first);
+            Ok(value)
+        }
+        end => go_on_from_first(Alone { handle, first }, end, operation, each),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn go_on_from_first<L, T, V, E, O>(
+    alone: Alone<'_, L, T>,
+    end: thread::Result<Result<V, E>>,
+    operation: O,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let (run, ticket) = Run::go_on(alone);
+    go_on_blocking(run, Turn::First(ticket, end), operation, each)
+}
+
+fn go_on_blocking<L, T, V, E, O>(
+    mut run: Run<Handle<'_, L, T>, V, E>,
+    mut turn: Turn<thread::Result<Result<V, E>>>,
+    mut operation: O,
+    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+) -> Result<V, ResilienceError<E>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    loop {
+        let ended = match turn {
+            Turn::First(ticket, end) => Some(run.ended((ticket, end), Classify::classify)),
+            Turn::Step(Step::Attempt(ticket)) => {
+                let end = run.attempt(&ticket, |call| each(&mut operation, &ticket, call));
+                Some(run.ended((ticket, end), Classify::classify))
+            }
+            Turn::Step(Step::Wait { until, in_flight }) => {
+                run.log_wait(until, in_flight);
+                run.callee.clock.block_until(until.unwrap_or(Instant::MAX));
+                None
+            }
+            Turn::Step(Step::Done(verdict)) => return run.end(verdict),
+        };
+        let (next, transitions) = run.step(ended);
+        run.callee.log_transitions(transitions);
+        turn = Turn::Step(next);
+    }
+}
