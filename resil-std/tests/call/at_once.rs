@@ -69,6 +69,7 @@ where
     [one, two, three, four]
 }
 
+#[cfg(not(feature = "metrics"))] // they keep how long a call took
 #[test]
 fn a_call_that_succeeds_at_once_reads_the_clock_once_unless_a_layer_wants_to_know_the_end() {
     assert_eq!(readings(&policy(3, 9, 0)), [1; 4], "in a row, and a bucket");
