@@ -16,7 +16,8 @@
 //!   or its guard is dropped. Of the last three nobody knows how the call ended, and they move no limit.
 //! - **First come, first served** among those who wait: while somebody does, whoever does not is refused.
 //!   Whoever goes away while waiting has taken nothing, and the next in line is first at once.
-//! - Whoever waits is woken when there is room, and not otherwise.
+//! - Whoever waits is woken when there is room, or at the instant at which core's answer changes by itself,
+//!   and not otherwise.
 //! - No lock is held across an `.await`, while the operation runs, while a classifier runs or while a log
 //!   subscriber runs.
 //!
