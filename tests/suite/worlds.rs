@@ -187,6 +187,11 @@ fn run(searches: Vec<Search>) -> Vec<Entry> {
         loop {
             let Some((at, search)) = waiting.lock().unwrap().pop() else { return };
             let entry = search();
+            if is_large() {
+                let Entry { machine, world, outcome } = &entry;
+                let states = outcome.as_ref().map(|explored| explored.states);
+                eprintln!("{machine}, {world}: {states:?}");
+            }
             done.lock().unwrap().push((at, entry));
         }
     };
@@ -258,7 +263,8 @@ fn every_law_holds_in_every_reachable_state_and_has_something_to_say() {
 fn the_committed_figures_and_diagrams_are_those_of_the_search() {
     let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
     let (page_then, campaign_then) = committed.split_once(CAMPAIGN).unwrap_or((&committed, ""));
-    let campaign_then = format!("{CAMPAIGN}{campaign_then}");
+    let campaign_then =
+        if campaign_then.is_empty() { String::new() } else { format!("{CAMPAIGN}{campaign_then}") };
     let (page, campaign) = if is_large() {
         (page_then.to_owned(), campaign(entries()))
     } else {
