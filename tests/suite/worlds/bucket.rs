@@ -312,3 +312,17 @@ impl<L: IsBucket> World for Bucket<L> {
         }
     }
 }
+
+/// Found by a search with refunds and steps back, which is why no world has both: the step makes a charge
+/// young again whose tokens had come back already.
+#[test]
+fn a_refund_after_a_step_back_may_give_back_what_was_refilled_but_no_more_than_it_cost() {
+    let (at, mut state) = (|ahead| Instant::from_nanos(BASE + ahead), BucketState::FRESH);
+    let charge = THREE.try_acquire(&mut state, 1, at(0)).unwrap();
+    let _both = THREE.try_acquire(&mut state, 2, at(3)).unwrap();
+    let back = Instant::from_nanos(BASE - 4);
+    THREE.reanchor(&mut state, back);
+    assert_eq!(THREE.available(&state, back), 0, "the step alone mints nothing");
+    THREE.refund(&mut state, charge, back);
+    assert_eq!(THREE.available(&state, back), 1);
+}
