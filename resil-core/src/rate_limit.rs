@@ -172,7 +172,8 @@ pub trait Limit {
     /// A bucket gives back the cost less what it has refilled since the admission, so whatever is
     /// refunded and in whatever order, what was *not* refunded keeps the law of the limit. A window
     /// gives back all of it, or nothing once it has left the window. While a limit is in debt it may
-    /// give back nothing: see [`Reserve`].
+    /// give back nothing: see [`Reserve`]. Where the clock has stepped back past two refills since the
+    /// admission, what had been refilled may be given back once more: no more than the charge cost.
     ///
     /// The charge has to come from this state. A naked state cannot tell one from before a reset:
     /// [`Limiter`] and [`RateLimiter`] can.

@@ -41,3 +41,4 @@ mod std_tracing;
 mod throttle;
 mod ticks;
 mod watchdog;
+mod worlds;
