@@ -36,9 +36,8 @@ impl UnderWay {
     /// Keeps the ticket of an attempt, in the place of one that is not waited for any more.
     pub(super) fn keep(&mut self, ticket: Ticket) {
         let call = &self.call;
-        let is_free = |kept: &&mut Option<Ticket>| {
-            kept.as_ref().is_none_or(|kept| !call.is_in_flight(kept))
-        };
+        let is_free =
+            |kept: &&mut Option<Ticket>| kept.as_ref().is_none_or(|kept| !call.is_in_flight(kept));
         if let Some(free) = self.tickets.iter_mut().find(is_free) {
             *free = Some(ticket);
         }

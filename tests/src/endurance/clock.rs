@@ -44,7 +44,8 @@ impl NodeClock {
     pub(super) fn when(&self, until: Instant, now: Instant) -> Instant {
         let wait = until.saturating_since(self.show(now)).as_nanos() as u64;
         let speed = MILLION.saturating_add_signed(self.rate.into());
-        let wait = (wait / speed).saturating_mul(MILLION).saturating_add(wait % speed * MILLION / speed);
+        let wait =
+            (wait / speed).saturating_mul(MILLION).saturating_add(wait % speed * MILLION / speed);
         now.saturating_add(Duration::from_nanos(wait.saturating_add(1)))
     }
 }

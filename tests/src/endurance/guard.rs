@@ -25,10 +25,7 @@ pub(super) struct Neighbour {
 
 impl Neighbour {
     pub(super) fn new() -> Self {
-        Self {
-            state: PeerState::FRESH,
-            heartbeat: HeartbeatState::new(),
-        }
+        Self { state: PeerState::FRESH, heartbeat: HeartbeatState::new() }
     }
 }
 
@@ -180,7 +177,7 @@ impl Gate for Guard<'_> {
     ) {
         self.watch[peer].breaker.pass(now);
         if permits.0.0.is_probe() {
-            self.watch[peer].breaker.probe_until = None;
+            self.watch[peer].breaker.probed(permits.0.0.issued_at());
         }
         *self.outstanding -= 1;
         *self.own -= 1;
@@ -211,15 +208,22 @@ pub(super) struct Paid {
     at: i64,
 }
 
+impl Purse<'_> {
+    fn window(&self) -> i64 {
+        self.checks.policies.budget.window().as_nanos() as i64
+    }
+}
+
 impl Budget for Purse<'_> {
     type Charge = Paid;
 
     fn begin(&mut self, now: Instant) {
-        self.spending.call(now);
+        self.spending.call(self.window(), now);
         self.budget.begin(now);
     }
 
     fn try_withdraw(&mut self, extra: Extra, now: Instant) -> Result<Paid, Rejected> {
+        self.spending.pass(self.window(), now);
         let asked = self.budget.try_withdraw(extra, now);
         let charge = if self.checks.has(Plant::GenerousBudget) {
             asked.or_else(|_| {
@@ -228,7 +232,7 @@ impl Budget for Purse<'_> {
         } else {
             asked?
         };
-        self.spending.extra(now);
+        self.spending.extra(self.window(), now);
         self.checks.hold(laws::extras_within_budget(self.spending, self.checks.policies, now));
         Ok(Paid { charge, at: signed(now) })
     }
@@ -238,7 +242,7 @@ impl Budget for Purse<'_> {
     }
 
     fn refund(&mut self, paid: Paid, now: Instant) {
-        self.spending.refund(paid.at);
+        self.spending.refund(paid.at, self.window(), now);
         self.budget.refund(paid.charge, now);
     }
 }

@@ -93,8 +93,14 @@ pub(super) fn enough_peers_stay(ejected: u32, peers: u32, policies: &Policies) -
 }
 
 /// A snapshot answers as the machine did: it forgives nothing and adds nothing.
-pub(super) fn snapshot_is_faithful(saved: &impl Debug, before: Remembered, after: Remembered) -> Law {
-    law("snapshot_is_faithful", before == after, || format!("{saved:?}: {before:?}, then {after:?}"))
+pub(super) fn snapshot_is_faithful(
+    saved: &impl Debug,
+    before: Remembered,
+    after: Remembered,
+) -> Law {
+    law("snapshot_is_faithful", before == after, || {
+        format!("{saved:?}: {before:?}, then {after:?}")
+    })
 }
 
 /// A snapshot that is not damaged is restored, all of it.

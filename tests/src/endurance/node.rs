@@ -51,6 +51,8 @@ pub(super) struct Node {
     pub(super) hedge: HedgeState,
     pub(super) ejection: EjectionState,
     pub(super) table: Table,
+    /// The seed of its hash, which is kept over a reboot.
+    hash: u64,
     // What is under way.
     pub(super) calls: BulkheadState,
     work: BulkheadState,
@@ -76,7 +78,12 @@ pub(super) struct Node {
 
 impl Node {
     /// A node that has just started and knows nothing but its peers.
-    pub(super) fn new(policies: &'static Policies, hash: u64, clock: NodeClock, now: Instant) -> Self {
+    pub(super) fn new(
+        policies: &'static Policies,
+        hash: u64,
+        clock: NodeClock,
+        now: Instant,
+    ) -> Self {
         let table = RateLimiter::new(&policies.stranger, KeyedHash::from_seed(hash.into()));
         let mut node = Self {
             peers: core::array::from_fn(|_| Neighbour::new()),
@@ -84,6 +91,7 @@ impl Node {
             hedge: HedgeState::FRESH,
             ejection: EjectionState::new(),
             table: table.with_classes([Kind::new(&policies.member)]),
+            hash,
             calls: BulkheadState::new(),
             work: BulkheadState::new(),
             working: [const { None }; ROOM],
@@ -108,8 +116,8 @@ impl Node {
     }
 
     /// Another life after a reboot; what has happened to the node is not forgotten by those who count.
-    pub(super) fn reborn(&mut self, policies: &'static Policies, hash: u64, shows: Instant, now: Instant) {
-        let fresh = Self::new(policies, hash, NodeClock::new(0, shows, now), now);
+    pub(super) fn reborn(&mut self, policies: &'static Policies, shows: Instant, now: Instant) {
+        let fresh = Self::new(policies, self.hash, NodeClock::new(0, shows, now), now);
         let old = core::mem::replace(self, fresh);
         self.life = old.life + 1;
         self.still_until = old.still_until;
@@ -221,11 +229,5 @@ impl Node {
             breaker: policies.peer.breaker().state(&state.breaker, now),
             tokens: policies.peer.limit().available(&state.limit, now),
         }
-    }
-
-    /// The clock is set back to `now`.
-    pub(super) fn set_back(&mut self, policies: &Policies, now: Instant) {
-        self.steps_back += 1;
-        self.accounts.spending.set_back(now, policies.budget.window().as_nanos() as i64);
     }
 }

@@ -1,7 +1,7 @@
 //! What became of a world.
 
 use super::calls::UnderWay;
-use super::faults::{CLASSES, Class};
+use super::faults::{CLASSES, Class, FAULTS};
 use super::laws::{self, Breach};
 use core::fmt;
 use core::time::Duration;
@@ -80,6 +80,12 @@ impl Survived {
     #[must_use]
     pub const fn hits(&self, class: Class) -> u64 {
         self.hits[class as usize]
+    }
+
+    /// The seconds in which faults are under way.
+    pub fn rough(&self) -> impl Iterator<Item = &Second> {
+        let [from, to] = FAULTS.map(|at| at.as_secs() as usize);
+        self.seconds.iter().take(to).skip(from)
     }
 
     pub(super) fn note(&mut self, words: &[u64]) {

@@ -49,7 +49,12 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    fn restore(&self, node: &mut Node, policies: &Policies, now: Instant) -> Result<bool, SnapshotError> {
+    fn restore(
+        &self,
+        node: &mut Node,
+        policies: &Policies,
+        now: Instant,
+    ) -> Result<bool, SnapshotError> {
         for (peer, bytes) in node.peers.iter_mut().zip(&self.peers) {
             peer.state = policies.peer.restore(bytes, now)?;
         }
@@ -89,7 +94,7 @@ pub(super) fn reboot(
     let before: [Remembered; PEERS] =
         core::array::from_fn(|peer| node.remembers(policies, peer, then));
     let mut accounts = node.accounts.clone();
-    node.reborn(policies, drawn, shows, now);
+    node.reborn(policies, shows, now);
     match how {
         Reboot::Blank => false,
         Reboot::Damaged => {
@@ -116,6 +121,7 @@ pub(super) fn reboot(
                 let after = node.remembers(policies, peer, shows);
                 checks.hold(laws::snapshot_is_faithful(&saved, before, after));
                 let watch = &mut node.accounts.peers[peer].breaker;
+                watch.pass(shows);
                 if before.breaker == State::HalfOpen {
                     checks.hold(laws::open_breaker_stays_open(watch, shows));
                     watch.half_opened();

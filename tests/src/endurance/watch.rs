@@ -48,6 +48,8 @@ pub(super) struct BreakerWatch {
     is_probed: bool,
     /// When the lease of the probe that is out ends.
     pub(super) probe_until: Option<i64>,
+    /// When that probe was let through.
+    probe_at: Instant,
 }
 
 impl BreakerWatch {
@@ -60,7 +62,7 @@ impl BreakerWatch {
     }
 
     pub(super) fn opened(&mut self, now: Instant) {
-        *self = Self { shut_since: Some(signed(now)), is_probed: true, probe_until: None };
+        self.shut(signed(now));
     }
 
     /// It was half-open: a probe has failed, or its lease has ended, and then it is as if it had opened
@@ -68,7 +70,11 @@ impl BreakerWatch {
     pub(super) fn opened_again(&mut self, now: Instant) {
         let now = signed(now);
         let since = self.probe_until.filter(|until| *until <= now).unwrap_or(now);
-        *self = Self { shut_since: Some(since), is_probed: true, probe_until: None };
+        self.shut(since);
+    }
+
+    fn shut(&mut self, since: i64) {
+        *self = Self { shut_since: Some(since), is_probed: true, ..Self::default() };
     }
 
     /// Its open time is over.
@@ -85,6 +91,14 @@ impl BreakerWatch {
     pub(super) fn admitted(&mut self, now: Instant) {
         if self.is_probed {
             self.probe_until = Some(signed(now) + LEASE.as_nanos() as i64);
+            self.probe_at = now;
+        }
+    }
+
+    /// A probe is told back: if it is the one that is out, there is none.
+    pub(super) fn probed(&mut self, issued_at: Instant) {
+        if self.probe_at == issued_at {
+            self.probe_until = None;
         }
     }
 
@@ -130,11 +144,7 @@ impl<const N: usize> Log<N> {
         self.times.iter().filter(|time| **time > since).count()
     }
 
-    fn newest(&self) -> i64 {
-        self.times.iter().copied().max().unwrap_or(i64::MIN)
-    }
-
-    pub(super) fn shift(&mut self, by: i64) {
+    fn shift(&mut self, by: i64) {
         for time in self.times.iter_mut().filter(|time| **time != i64::MIN) {
             *time += by;
         }
@@ -148,19 +158,23 @@ pub(super) struct Spending {
     extras: Log<64>,
     /// Calls count from here on at the earliest.
     late: i64,
+    last: i64,
 }
 
 impl Spending {
-    pub(super) fn call(&mut self, now: Instant) {
+    pub(super) fn call(&mut self, window: i64, now: Instant) {
+        self.pass(window, now);
         self.calls.add(signed(now).max(self.late));
     }
 
-    pub(super) fn extra(&mut self, now: Instant) {
+    pub(super) fn extra(&mut self, window: i64, now: Instant) {
+        self.pass(window, now);
         self.extras.add(signed(now));
     }
 
     /// An extra attempt was not made after all.
-    pub(super) fn refund(&mut self, at: i64) {
+    pub(super) fn refund(&mut self, at: i64, window: i64, now: Instant) {
+        self.pass(window, now);
         self.extras.remove(at);
     }
 
@@ -170,23 +184,27 @@ impl Spending {
         (self.calls.count(since(window)), self.extras.count(since(window / 10 * 9)))
     }
 
-    /// The clock was set back to `now`. The machine may forget what it has counted, or keep it for up to
-    /// half a window longer, or not notice, if the clock is set ahead again soon: nothing was spent, and
-    /// it was earned late.
-    pub(super) fn set_back(&mut self, now: Instant, window: i64) {
-        let recent = self.calls.newest().saturating_sub(2 * window);
-        self.late = signed(now) + window / 2;
-        for time in self.calls.times.iter_mut().filter(|time| **time > recent) {
-            *time = self.late.max(*time);
+    /// The machine looks at the clock. Where that was set back, it may keep what it has counted for half
+    /// a window longer: it was earned late, and nothing was spent.
+    pub(super) fn pass(&mut self, window: i64, now: Instant) {
+        let now = signed(now);
+        if now < self.last {
+            let recent = self.last.max(self.late).saturating_sub(window);
+            self.late = now + window / 2;
+            for time in self.calls.times.iter_mut().filter(|time| **time > recent) {
+                *time = self.late;
+            }
+            self.extras = Log::default();
         }
-        self.extras = Log::default();
+        self.last = now;
     }
 
     /// A clock that begins again may keep what was counted for a tenth of a window longer.
     fn shift(&mut self, by: i64, window: i64) {
         self.calls.shift(by + window / 10);
         self.extras.shift(by);
-        self.late += by;
+        self.late += by + window / 10;
+        self.last += by;
     }
 }
 

@@ -20,6 +20,7 @@ use resil_core::Instant;
 use resil_core::call::{Finished, Request, Step, Verdict};
 use resil_core::chaos::Stream;
 use resil_core::deadline::{CallContext, Deadline};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A node makes a request after this time, a half more or less.
 const PAUSE: u64 = 1_000_000_000;
@@ -30,6 +31,12 @@ pub(super) const RECOVERY: Duration = Duration::from_secs(14);
 const QUIET: Duration = Duration::from_secs(8);
 /// How long what is under way then may take.
 const DRAIN: Duration = Duration::from_secs(4);
+
+/// What no seed decides: another sequence each time.
+fn chance() -> Stream {
+    static TIMES: AtomicU64 = AtomicU64::new(0);
+    Stream::new(TIMES.fetch_add(1, Relaxed))
+}
 
 /// A world of nodes.
 #[derive(Debug)]
@@ -57,13 +64,15 @@ impl World {
         let mut load = dice.fork(1);
         // Distances that differ, none zero: each node has as many neighbours as peers.
         let stride = (nodes / PEERS).max(1) as u64;
-        let offsets =
-            core::array::from_fn(|peer| 1 + peer * stride as usize + (load.next() % (stride - 1).max(1)) as usize);
+        let offsets = core::array::from_fn(|peer| {
+            1 + peer * stride as usize + (load.next() % (stride - 1).max(1)) as usize
+        });
         let clock = |node: u64| {
             let shows = Instant::from_nanos(dice.fork(node).next() % 100_000_000_000);
             NodeClock::new(0, shows, Instant::EPOCH)
         };
-        let born = |node: u64| Node::new(policies, dice.fork(!node).next(), clock(node), Instant::EPOCH);
+        let born =
+            |node: u64| Node::new(policies, dice.fork(!node).next(), clock(node), Instant::EPOCH);
         Self {
             checks: Checks::new(policies, plant),
             nodes: (0..nodes as u64).map(born).collect(),
@@ -72,7 +81,7 @@ impl World {
             agenda: Agenda::default(),
             network: Network::new(dice.fork(2)),
             load,
-            entropy: dice.fork(3),
+            entropy: if plant == Plant::TrueChance { chance() } else { dice.fork(3) },
             turns: vec![0; nodes],
             stopped: vec![None; nodes],
             report: Survived::new(seed, nodes),
@@ -205,12 +214,19 @@ impl World {
                     let attempt = Attempt { place, turn, number: ticket.number() };
                     let peer = under_way.call.permit(&ticket).map_or(home, |leave| leave.peer);
                     let deadline = ticket.deadline().map_or(Deadline::at(local), Deadline::at);
-                    let context = CallContext::new(deadline).child(attempt.number, ticket.is_hedge());
+                    let context =
+                        CallContext::new(deadline).child(attempt.number, ticket.is_hedge());
                     under_way.keep(ticket);
                     let made = under_way.call.attempts();
                     self.checks.hold(laws::attempts_within_policy(made, self.checks.policies));
                     self.report.attempts += 1;
-                    self.send_request(number, self.peer_of(number, peer), attempt, context.wire(local).encode(), now);
+                    self.send_request(
+                        number,
+                        self.peer_of(number, peer),
+                        attempt,
+                        context.wire(local).encode(),
+                        now,
+                    );
                 }
                 Step::Wait { until, .. } => {
                     let until = until.expect("attempts and waits have an end");
@@ -299,18 +315,37 @@ impl World {
         }
     }
 
-    fn finish(&mut self, attempt: Attempt, result: Result<(), resil_core::outcome::Classification>, now: Instant) -> Finished {
+    fn finish(
+        &mut self,
+        attempt: Attempt,
+        result: Result<(), resil_core::outcome::Classification>,
+        now: Instant,
+    ) -> Finished {
         let Some(under_way) = self.calls.of(attempt) else { return Finished::Stale };
         let Some(ticket) = under_way.take(attempt.number) else { return Finished::Stale };
         let node = &mut self.nodes[under_way.node];
         let local = node.clock.show(now);
         let mut layers = node.layers(&self.checks, under_way.home, &mut under_way.own);
         let policy = self.checks.call_policy();
-        under_way.call.finish(policy, ticket, result, &mut layers, || self.entropy.next_u32(), local)
+        under_way.call.finish(
+            policy,
+            ticket,
+            result,
+            &mut layers,
+            || self.entropy.next_u32(),
+            local,
+        )
     }
 
     /// An answer reaches the node that waits for it.
-    fn answer(&mut self, to: usize, from: usize, attempt: Attempt, answer: &frame::Answer, now: Instant) {
+    fn answer(
+        &mut self,
+        to: usize,
+        from: usize,
+        attempt: Attempt,
+        answer: &frame::Answer,
+        now: Instant,
+    ) {
         if self.nodes[to].down_since.is_some() {
             return;
         }
@@ -322,7 +357,8 @@ impl World {
         }
         let is_refusal = result.is_err();
         if self.finish(attempt, result, now) == Finished::Counted {
-            if is_refusal && self.network.suffers(from, super::faults::Class::LyingHints).is_some() {
+            if is_refusal && self.network.suffers(from, super::faults::Class::LyingHints).is_some()
+            {
                 self.network.hit(super::faults::Class::LyingHints);
             }
             self.poll(attempt.place, attempt.turn, now);

@@ -43,7 +43,7 @@ impl World {
             }
             Class::StepBack => {
                 node.clock.set(local.saturating_sub(step), now);
-                node.set_back(self.checks.policies, node.clock.show(now));
+                node.steps_back += 1;
             }
             Class::StepAhead => node.clock.set(local.saturating_add(step), now),
             Class::Suspend | Class::Freeze => {
@@ -93,7 +93,13 @@ impl World {
     }
 
     /// What the end of a fault does to a node.
-    fn recover(&mut self, number: usize, class: Class, (from, drawn): (Instant, u64), now: Instant) {
+    fn recover(
+        &mut self,
+        number: usize,
+        class: Class,
+        (from, drawn): (Instant, u64),
+        now: Instant,
+    ) {
         let how = match class {
             Class::CrashSnapshot => Reboot::FromSnapshot,
             Class::CrashBlank => Reboot::Blank,

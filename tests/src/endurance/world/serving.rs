@@ -35,7 +35,14 @@ impl World {
         }
     }
 
-    fn send_answer(&mut self, from: usize, to: u32, attempt: Attempt, mut answer: Answer, now: Instant) {
+    fn send_answer(
+        &mut self,
+        from: usize,
+        to: u32,
+        attempt: Attempt,
+        mut answer: Answer,
+        now: Instant,
+    ) {
         if to >= STRANGERS {
             return; // nobody listens there
         }
@@ -48,7 +55,14 @@ impl World {
         }
     }
 
-    pub(super) fn arrive(&mut self, to: usize, from: u32, attempt: Attempt, context: &[u8], now: Instant) {
+    pub(super) fn arrive(
+        &mut self,
+        to: usize,
+        from: u32,
+        attempt: Attempt,
+        context: &[u8],
+        now: Instant,
+    ) {
         let asker = match from.checked_sub(STRANGERS) {
             None => match self.number_of(from as usize, to) {
                 Some(number) => Asker::Member(number),
