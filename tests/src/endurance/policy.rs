@@ -83,7 +83,7 @@ pub static GUARDED: Policies = Policies {
                 .lease(LEASE)
                 .build()
         ),
-        every(250, 6),
+        every(1_500, 2),
     ),
     budget: valid!(
         RatioBudget::builder().ratio(Ratio::percent(20)).minimum(2).window(ms(10_000)).build()
@@ -92,7 +92,7 @@ pub static GUARDED: Policies = Policies {
     calls: valid!(BulkheadConfig::builder().max_concurrent(6).build()),
     ejection: valid!(EjectionConfig::builder().window(ms(10_000)).build()),
     work: valid!(BulkheadConfig::builder().max_concurrent(16).build()),
-    member: every(400, 6),
+    member: every(1_200, 3),
     stranger: every(1_000, 3),
     heartbeat: valid!(
         HeartbeatConfig::builder()

@@ -111,6 +111,7 @@ pub(super) fn reboot(
         Reboot::FromSnapshot => {
             let restored = saved.restore(node, policies, shows);
             let window = policies.budget.window().as_nanos() as i64;
+            accounts.pass_all(window, then);
             accounts.shift(signed(shows) - signed(then), window);
             node.accounts = accounts;
             if checks.has(Plant::BlankSnapshot) {

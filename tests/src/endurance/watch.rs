@@ -244,6 +244,16 @@ impl Accounts {
         self.askers().for_each(|level| level.shift(by));
     }
 
+    /// Every machine looks at the clock: it is saved.
+    pub(super) fn pass_all(&mut self, window: i64, now: Instant) {
+        for peer in &mut self.peers {
+            peer.breaker.pass(now);
+            peer.level.pass(now);
+        }
+        self.spending.pass(window, now);
+        self.pass(now);
+    }
+
     /// Somebody asks the node. Others than he are looked at by the table, too.
     pub(super) fn pass(&mut self, now: Instant) {
         self.askers().for_each(|level| level.pass(now));
