@@ -6,7 +6,7 @@ use super::guard::{Guard, Neighbour, PEERS, Purse};
 use super::laws::{self, Remembered};
 use super::plant::{Checks, Plant};
 use super::policy::{Policies, ROOM, refill};
-use super::watch::{Accounts, Spending};
+use super::watch::Accounts;
 use core::time::Duration;
 use resil_core::bulkhead::{self, BulkheadState};
 use resil_core::call::{Bound, Layers, Priority};
