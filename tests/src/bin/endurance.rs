@@ -7,13 +7,13 @@
 
 use clap::Parser;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use resil_tests::endurance::{
     CLASSES, Class, Fallen, GUARDED, Plant, Policies, Survived, UNGUARDED, survive,
 };
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Lets worlds of nodes live through every fault there is.
 ///

@@ -1,9 +1,9 @@
 //! What happens next, and where.
 
 use super::frame::Answer;
+use core::cmp::Reverse;
 use resil_core::Instant;
 use resil_core::deadline::WIRE_CONTEXT;
-use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// An attempt of a call, as messages name it. A call that is over leaves its place to another one, of

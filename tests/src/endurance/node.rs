@@ -127,7 +127,6 @@ impl Node {
     }
 
     /// What a call passes whose peer is `home`; `own` counts its attempts.
-    #[expect(clippy::type_complexity, reason = "named nowhere else")]
     pub(super) fn layers<'a>(
         &'a mut self,
         checks: &'a Checks,

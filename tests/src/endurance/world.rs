@@ -15,12 +15,12 @@ use super::node::Node;
 use super::outcome::{Fallen, Survived};
 use super::plant::{Checks, Plant};
 use super::policy::Policies;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::call::{Finished, Request, Step, Verdict};
 use resil_core::chaos::Stream;
 use resil_core::deadline::{CallContext, Deadline};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A node makes a request after this time, a half more or less.
 const PAUSE: u64 = 1_000_000_000;
@@ -231,9 +231,8 @@ impl World {
                 Step::Wait { until, .. } => {
                     let until = until.expect("attempts and waits have an end");
                     let at = node.clock.when(until, now);
-                    if !(under_way.next_poll > now && under_way.next_poll <= at)
-                        && !self.checks.now_and_then(Plant::LostTimer)
-                    {
+                    let is_polled_before = under_way.next_poll > now && under_way.next_poll <= at;
+                    if !is_polled_before && !self.checks.now_and_then(Plant::LostTimer) {
                         under_way.next_poll = at;
                         self.agenda.add(at, Event::Poll { node: number as u32, place, turn });
                     }

@@ -78,8 +78,12 @@ impl World {
             return;
         }
         let local = node.clock.show(now);
-        if context.received(DEADLINE, local).deadline().is_past(local) {
-            return; // nobody waits for it
+        // Whoever made it is told nothing when his deadline has come before the work can begin.
+        let left =
+            context.received(DEADLINE, local).deadline().remaining(local).unwrap_or(DEADLINE);
+        let waits = node.busy_until.saturating_since(now);
+        if left.is_zero() || self.checks.policies.recovers && waits >= left {
+            return;
         }
         match node.take_in(&self.checks, from, asker, local) {
             Ok(Some(work)) => {
