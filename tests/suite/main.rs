@@ -14,6 +14,7 @@ mod circuit_breaker;
 mod conformance;
 mod deadline;
 mod ejection;
+mod endurance;
 mod errors;
 mod event;
 mod every_machine;

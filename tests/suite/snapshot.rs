@@ -156,6 +156,22 @@ fn a_breaker() {
     });
 }
 
+#[test]
+fn a_breaker_that_a_lost_probe_has_opened_again_is_open_after_a_reboot() {
+    let mut state = breaker(5, at(0));
+    let lost = BREAKER.try_acquire(&mut state, 0, at(60)).unwrap();
+    assert!(lost.is_probe());
+    // Its lease ends at 120 s and opens the breaker until 180 s, and nobody asks meanwhile.
+    for (now, open) in [(119, false), (120, true), (179, true), (180, false), (1_000, false)] {
+        let restored = BREAKER.restore(&saved(&BREAKER, &state, at(now)), at(7)).unwrap();
+        assert_eq!(BREAKER.state(&restored, at(7)), BREAKER.state(&state, at(now)), "{now}");
+        assert_eq!(BREAKER.state(&restored, at(7)) == State::Open, open, "{now}");
+        let left =
+            BREAKER.next_deadline(&restored, at(7)).map(|at| at.saturating_since(self::at(7)));
+        assert_eq!(left, open.then_some(Duration::from_secs(180 - now.min(180))));
+    }
+}
+
 const JOIN: RetryPolicy = valid!(
     RetryPolicy::builder()
         .max_attempts(1_000)

@@ -15,12 +15,13 @@ impl<W: Window> Persist for CircuitBreakerConfig<W> {
     const PAYLOAD: usize = W::PAYLOAD.saturating_add(14);
 
     fn write(&self, state: &Self::State, now: Instant, to: &mut Writer<'_>) {
-        let core = &state.core;
+        // With what time has made due: whoever was open again for a lost probe is not half-open then.
+        let core = self.rules.at(&state.core, now);
         to.u8(core.phase.number());
         to.u8(core.openings);
         to.u16(core.count);
         to.u16(core.epoch);
-        to.remaining(core.until.min(now.plus_nanos(self.rules.horizon(core))), now);
+        to.remaining(core.until, now);
         self.window.write(&state.stats, now, to);
     }
 

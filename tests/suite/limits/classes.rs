@@ -4,7 +4,8 @@ use core::hash::{BuildHasher, Hasher};
 use core::time::Duration;
 use proptest::prelude::*;
 use resil_core::rate_limit::{
-    Carry, Class, Limiter, Pinned, RateLimitConfig, RateLimiter, Slot, TokenBucket, WhenFull,
+    Carry, Class, KeyedHash, Limiter, Pinned, RateLimitConfig, RateLimiter, Slot, TokenBucket,
+    WhenFull,
 };
 use resil_core::snapshot::Persist;
 use resil_core::{ErrorCode, Instant};
@@ -176,6 +177,27 @@ fn a_reboot_forgives_nobody_in_any_class() {
     assert!(!after.adopt(Some(3), 1, state().unwrap(), at(0)), "it owes already");
     assert!(!after.adopt(None, 3, state().unwrap(), at(0)), "no such class");
     assert_eq!(after.entries(at(60_000)).count(), 0);
+}
+
+/// Whoever comes first must not take the last slot that somebody else could have.
+#[test]
+fn everyone_in_a_full_table_finds_a_slot_after_a_reboot() {
+    type Full =
+        RateLimiter<u64, TokenBucket, [Slot<u64, TokenBucket>; 64], [Pinned<u64, TokenBucket>; 0]>;
+    for seed in 0..500_u128 {
+        let new = || Full::new(bucket(160, 2), KeyedHash::from_seed(seed));
+        let mut peers = new();
+        for id in 0..500 {
+            let _full = peers.check(&id, 1, at(0));
+        }
+        assert_eq!(peers.len(), 64);
+        let mut after = new();
+        for entry in peers.entries(at(0)) {
+            let state = entry.state.clone();
+            assert!(after.adopt(entry.id.copied(), entry.class, state, at(0)), "seed {seed}");
+        }
+        assert_eq!(after.len(), 64);
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -80,7 +80,9 @@ where
     /// the limit that is [in force](Self::limit_of) (so set limits of one's own first).
     ///
     /// `false` when there is no slot for the id (under another seed others may lie in its sets), no
-    /// such class, or when it already owes something here: that is kept.
+    /// such class, or when it already owes something here: that is kept. Under the same seed everyone
+    /// whom [`entries`](Self::entries) has told of is taken in by an empty table of the same size, if
+    /// they come in the same order.
     pub fn adopt(&mut self, id: Option<K>, class: u8, state: L::State, now: Instant) -> bool {
         if usize::from(class) > self.classes.as_ref().len() {
             return false;

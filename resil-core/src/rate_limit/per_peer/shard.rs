@@ -321,6 +321,10 @@ where
     }
 
     /// Gives a slot to an id that comes with a state; `false` when there is none for it.
+    ///
+    /// In the lower of its sets, if it can be: so those who had a slot all find one again in an empty
+    /// shard, if they come in the order of their slots. None of them lay below his lower set, so nobody
+    /// has been put into a set when its own come, and these are no more than fit.
     pub fn adopt<'l>(
         &mut self,
         class: u8,
@@ -333,7 +337,11 @@ where
     where
         L: 'l,
     {
-        let vacant = self.vacant(hash, now, limits);
+        let [one, other] = self.sets(hash);
+        let vacant = [one.min(other), one.max(other)].into_iter().find_map(|start| {
+            let mut set = (start..).zip(self.set(start));
+            set.find_map(|(index, slot)| slot.is_vacant(limits(slot.class), now).then_some(index))
+        });
         let is_given = vacant.is_some();
         if let Some(index) = vacant {
             self.give(index, class, id, hash, state);
