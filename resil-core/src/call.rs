@@ -12,6 +12,9 @@
 //! budgets) is not in it but is lent to every step as [`Gates`], so two calls to one peer can be under
 //! way, and one logic serves a plain struct, a cell in a critical section and a mutex.
 //!
+//! Most calls succeed at their first attempt, and have no need of that machine: [`Pipeline::begin`] asks for a
+//! [`First`] attempt alone, of which a [`Call`] is made only where that is not all.
+//!
 //! Whoever writes a driver keeps the state where calls share it and takes the steps of a [`Pipeline`]: what
 //! it is to log comes with them. `resil-std` and `resil-embassy` have one each.
 //!
@@ -112,7 +115,8 @@
 //!
 //! # Cost
 //!
-//! A step is the sum of what its layers cost; no loop but over the two attempts. A [`Call`] is 176 bytes
+//! A [`First`] attempt that succeeds is what its gates cost. A step is the sum of what its layers cost; no
+//! loop but over the two attempts. A [`Call`] is 176 bytes
 //! on a 64-bit machine, two permits, and three charges: of two attempts in flight, or of one that is
 //! due.
 
@@ -123,6 +127,7 @@ mod first;
 mod gate;
 mod hedge;
 mod hedged;
+mod inherit;
 mod layers;
 mod machine;
 mod peer;
@@ -138,9 +143,10 @@ pub use first::{First, NotAdmitted};
 pub use gate::{End, Gate, Priority, Request};
 pub use hedge::Hedging;
 pub use hedged::{HedgedPolicy, HedgedState};
+pub use inherit::Inherit;
 pub use layers::{Gates, Layers};
 pub use machine::Call;
 pub use peer::{PeerGate, PeerPolicy, PeerState};
-pub use pipeline::{Ended, Inherit, Pipeline, Transitions};
+pub use pipeline::{Ended, Pipeline, Transitions};
 pub use policy::CallPolicy;
 pub use step::{Finished, Step, Ticket, Verdict};

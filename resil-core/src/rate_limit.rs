@@ -206,6 +206,7 @@ pub trait Limit {
     const IS_WORD: bool = false;
 
     /// The state as a word, where it [is one](Self::IS_WORD).
+    #[must_use]
     #[inline]
     fn word(_: &mut Self::State) -> Option<&mut u64> {
         None

@@ -1,9 +1,9 @@
 //! A call to a peer, through every layer.
 //!
 //! [`Peer`] is core's [composed call](resil_core::call) for tasks and threads: what is remembered of a
-//! peer behind a lock, beside the policy in force. [`call`](Peer::call) runs an operation with retries, a
-//! breaker, a limit and timeouts, and where the policy is a
-//! [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging too;
+//! peer behind a lock, beside the policy in force, and before the lock what calls need that go well.
+//! [`call`](Peer::call) runs an operation with retries, a breaker, a limit and timeouts, and where the
+//! policy is a [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging too;
 //! [`call_blocking`](Peer::call_blocking) does so on a thread. [`Peers`] are many peers under one policy.
 //! Other layers are another [`Pipeline`]; a gate over several peers makes hedges and retries go
 //! [elsewhere](Request::elsewhere), and [`call_each`](Handle::call_each) is told where.
@@ -19,6 +19,9 @@
 //! - A panic of the operation or of the classifier is a fatal failure of the attempt, and goes on.
 //! - The lock is held for one step: never across an `.await`, while an operation or a classifier runs, or
 //!   while something is logged. The clock is read once a step.
+//! - A call that succeeds at once, when its operation is called or its future first polled, reads the
+//!   clock once, unless a layer wants to know [when it ended](Pipeline::needs_end): a breaker that is not
+//!   closed or measures, a budget, hedging. The decisions are those of any other call.
 //! - Nothing is allocated: both attempts lie in the future of the call.
 //!
 //! # A value when there is no answer
@@ -56,7 +59,13 @@
 //!
 //! # Cost
 //!
-//! A call that succeeds at once takes two steps: twice the lock, twice the clock.
+//! A call that succeeds at once takes no lock where its limit is a bucket and its breaker is closed and has
+//! no failure to forget: it exchanges one word and loads another one, before and after. With another limit it
+//! takes the lock to begin, and with a layer that counts successes to end.
+//!
+//! The lock is taken twice where somebody listens to successes (at level `DEBUG`, or by metrics), for
+//! [`call_each`](Handle::call_each), and to begin with once a policy has taken the place of the first.
+//!
 //! The future of a call is two futures of the operation, its output and 900 bytes at most.
 
 pub(crate) mod attempts;

@@ -19,8 +19,8 @@
 //! | `QuantaClock` | `quanta` | 10 ns | the processor's counter's | everywhere |
 //! | `CoarseClock` | `coarse` | 11 ns | the kernel's tick: 1 ms to 10 ms | Linux |
 //!
-//! A composed [call](crate::call) reads its clock once a step: a call that succeeds at once does so
-//! twice.
+//! A composed [call](crate::call) reads its clock once a step, and once in all where it succeeds at once
+//! and no layer wants to know when.
 //!
 //! # Suspend
 //!

@@ -1,9 +1,10 @@
 //! A peer with everything: a budget of extra attempts, and hedging.
 
 use super::bound::Bound;
+use super::inherit::Inherit;
 use super::layers::Layers;
 use super::peer::{PeerGate, PeerPolicy, PeerState};
-use super::pipeline::{Inherit, Pipeline};
+use super::pipeline::Pipeline;
 use super::policy::CallPolicy;
 use crate::circuit_breaker::{Consecutive, State, Transition, Window};
 use crate::hedge::{HedgePolicy, HedgeState};

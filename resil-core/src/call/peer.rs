@@ -3,8 +3,9 @@
 use super::bound::Bound;
 use super::first::First;
 use super::gate::Request;
+use super::inherit::Inherit;
 use super::layers::Layers;
-use super::pipeline::{Inherit, Pipeline};
+use super::pipeline::Pipeline;
 use super::policy::CallPolicy;
 use crate::circuit_breaker::{
     CircuitBreakerConfig, CircuitBreakerState, Consecutive, Glance, Permit, State, Transition,
