@@ -10,6 +10,8 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
+pub mod laws;
+#[cfg(feature = "std")]
 pub mod oracle;
 pub mod vectors;
 
