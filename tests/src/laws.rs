@@ -16,6 +16,7 @@ pub mod breakers;
 pub mod budgets;
 pub mod call;
 pub mod health;
+pub mod kept;
 pub mod limits;
 pub mod load;
 
@@ -26,6 +27,9 @@ use resil_core::{Instant, Outcome};
 
 /// As far ahead as a clock jumps.
 pub const YEARS_500: u64 = 500 * 365 * 86_400 * 1_000_000_000;
+
+/// When a run starts: an hour after the clock did.
+pub const START: Instant = Instant::from_nanos(1 << 42);
 
 /// What a machine promises of its deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +123,7 @@ struct Run<'a, S: Subject> {
 
 impl<'a, S: Subject> Run<'a, S> {
     fn start(subject: &'a S) -> Self {
-        let now = Instant::from_nanos(1 << 42);
-        Self { subject, machine: subject.fresh(now), held: Vec::new(), now }
+        Self { subject, machine: subject.fresh(START), held: Vec::new(), now: START }
     }
 
     fn of(subject: &'a S, turns: &[Turn]) -> Self {

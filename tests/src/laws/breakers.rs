@@ -1,12 +1,14 @@
 //! Circuit breakers with every window, and the rule that ejects peers.
 
+use super::kept::Kept;
 use super::{Known, Look, Subject, Wait, outcome};
+use core::fmt::Debug;
 use core::time::Duration;
 use resil_core::backoff::Jitter;
-use resil_core::circuit_breaker::ejection::{Ejection, EjectionConfig};
+use resil_core::circuit_breaker::ejection::{Ejection, EjectionConfig, EjectionState};
 use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, Consecutive, CountWindow, Permit, State, TimeWindow,
-    Window,
+    CircuitBreaker, CircuitBreakerConfig, CircuitBreakerState, Consecutive, CountWindow, Permit,
+    State, TimeWindow, Window,
 };
 use resil_core::{Instant, Outcome, Ratio, valid};
 
@@ -167,5 +169,32 @@ impl Subject for OfEjection {
 
     fn next_deadline(&self, rule: &Ejection, now: Instant) -> Option<Instant> {
         rule.next_deadline(now)
+    }
+}
+
+impl<W: Window> Kept for OfBreaker<W>
+where
+    W::Stats: Debug,
+{
+    type Policy = CircuitBreakerConfig<W>;
+
+    fn policy(&self) -> &Self::Policy {
+        &self.0
+    }
+
+    fn from_state(&self, state: CircuitBreakerState<W::Stats>) -> Self::Machine {
+        CircuitBreaker::from_parts(self.0, state)
+    }
+}
+
+impl Kept for OfEjection {
+    type Policy = EjectionConfig;
+
+    fn policy(&self) -> &EjectionConfig {
+        &RULE
+    }
+
+    fn from_state(&self, state: EjectionState) -> Ejection {
+        Ejection::from_parts(RULE, state)
     }
 }

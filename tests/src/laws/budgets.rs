@@ -1,15 +1,18 @@
 //! What bounds a call: budgets, hedging, deadlines; and the partition that tests it.
 
+use super::kept::Kept;
 use super::{Known, Look, Subject, Wait, outcome};
+use core::fmt::Debug;
 use core::time::Duration;
 use resil_core::call::{Budget, Extra};
 use resil_core::chaos::Partition;
 use resil_core::deadline::Deadline;
-use resil_core::hedge::{Hedge, HedgePolicy};
+use resil_core::hedge::{Hedge, HedgePolicy, HedgeState};
 use resil_core::outcome::FailureClass;
 use resil_core::retry::budget::{
     BudgetCharge, BudgetPolicy, RatioBudget, RetryBudget, TokenBudget,
 };
+use resil_core::snapshot::Persist;
 use resil_core::{Instant, Outcome, Ratio, valid};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -221,5 +224,33 @@ impl Subject for OfPartition {
 
     fn next_deadline(&self, machine: &Partition, now: Instant) -> Option<Instant> {
         machine.next_deadline(now)
+    }
+}
+
+impl<P> Kept for OfBudget<P>
+where
+    P: BudgetPolicy + Persist<State = <P as BudgetPolicy>::State> + Clone,
+    <P as BudgetPolicy>::State: Clone + Debug,
+{
+    type Policy = P;
+
+    fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    fn from_state(&self, state: <P as BudgetPolicy>::State) -> RetryBudget<P> {
+        RetryBudget::from_parts(self.policy.clone(), state)
+    }
+}
+
+impl Kept for OfHedge {
+    type Policy = HedgePolicy;
+
+    fn policy(&self) -> &HedgePolicy {
+        &HEDGE
+    }
+
+    fn from_state(&self, state: HedgeState) -> Hedge {
+        Hedge::from_parts(HEDGE, state)
     }
 }

@@ -1,11 +1,12 @@
 //! Health: checks, what steadies them, heartbeats, and the gate before the watchdog.
 
+use super::kept::Kept;
 use super::{Known, Look, Subject, Wait};
 use core::time::Duration;
 use resil_core::health::{
     Boot, BootRecord, CheckConfig, CheckId, HealthCheckResult, HealthRegistry, HealthStatus,
-    Heartbeat, HeartbeatConfig, HeartbeatStatus, Hysteresis, HysteresisState, Probe, Watchdog,
-    WatchdogConfig,
+    Heartbeat, HeartbeatConfig, HeartbeatState, HeartbeatStatus, Hysteresis, HysteresisState,
+    Probe, Watchdog, WatchdogConfig,
 };
 use resil_core::{Instant, Outcome, valid};
 
@@ -258,5 +259,29 @@ impl Subject for OfWatchdog {
 
     fn next_deadline(&self, machine: &Watchdog<2>, now: Instant) -> Option<Instant> {
         machine.next_deadline(now)
+    }
+}
+
+impl Kept for OfHysteresis {
+    type Policy = Hysteresis;
+
+    fn policy(&self) -> &Hysteresis {
+        &TWO_OF_TWO
+    }
+
+    fn from_state(&self, state: HysteresisState) -> HysteresisState {
+        state
+    }
+}
+
+impl Kept for OfHeartbeat {
+    type Policy = HeartbeatConfig;
+
+    fn policy(&self) -> &HeartbeatConfig {
+        &self.0
+    }
+
+    fn from_state(&self, state: HeartbeatState) -> Heartbeat {
+        Heartbeat::from_parts(self.0, state)
     }
 }

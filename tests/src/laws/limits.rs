@@ -1,11 +1,14 @@
 //! Every rate limit, and the table of peers.
 
+use super::kept::Kept;
 use super::{Known, Look, Subject, Wait};
+use core::fmt::Debug;
 use core::time::Duration;
 use resil_core::rate_limit::{
     AllOf, Charge, ExactLog, KeyedHash, Limit, Limiter, PeerCharge, PerRequest, Pinned, RateLimit,
     RateLimitConfig, RateLimiter, Slot, StrictBucket, TokenBucket, WarmUp,
 };
+use resil_core::snapshot::Persist;
 use resil_core::{Instant, Outcome, valid};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -200,5 +203,21 @@ impl Subject for OfPeers {
 
     fn next_deadline(&self, machine: &Table, now: Instant) -> Option<Instant> {
         machine.next_deadline(now)
+    }
+}
+
+impl<L> Kept for OfLimit<L>
+where
+    L: Limit + Persist<State = <L as Limit>::State> + Clone,
+    <L as Limit>::State: Debug,
+{
+    type Policy = L;
+
+    fn policy(&self) -> &L {
+        &self.limit
+    }
+
+    fn from_state(&self, state: <L as Limit>::State) -> Limiter<L> {
+        Limiter::from_parts(self.limit.clone(), state)
     }
 }

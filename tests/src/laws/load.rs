@@ -1,11 +1,14 @@
 //! How many at once: bulkhead, adaptive limits, throttle.
 
+use super::kept::Kept;
 use super::{Known, Look, Subject, Wait};
+use core::fmt::Debug;
 use core::time::Duration;
 use resil_core::adaptive::{self, Aimd, ConcurrencyLimit, ConcurrencyLimiter, Gradient};
 use resil_core::bulkhead::{self, Bulkhead, BulkheadConfig};
 use resil_core::call::Priority;
-use resil_core::throttle::{self, AdaptiveThrottle, Throttler};
+use resil_core::snapshot::Persist;
+use resil_core::throttle::{self, AdaptiveThrottle, ThrottleState, Throttler};
 use resil_core::{Instant, Outcome, valid};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -202,5 +205,33 @@ impl Subject for OfThrottle {
 
     fn next_deadline(&self, machine: &Throttler, now: Instant) -> Option<Instant> {
         machine.next_deadline(now)
+    }
+}
+
+impl<L> Kept for OfLimit<L>
+where
+    L: ConcurrencyLimit + Persist<State = <L as ConcurrencyLimit>::State> + Clone,
+    <L as ConcurrencyLimit>::State: Clone + Debug,
+{
+    type Policy = L;
+
+    fn policy(&self) -> &L {
+        &self.policy
+    }
+
+    fn from_state(&self, state: <L as ConcurrencyLimit>::State) -> Self::Machine {
+        ConcurrencyLimiter::from_parts(self.policy.clone(), state)
+    }
+}
+
+impl Kept for OfThrottle {
+    type Policy = AdaptiveThrottle;
+
+    fn policy(&self) -> &AdaptiveThrottle {
+        &POLITE
+    }
+
+    fn from_state(&self, state: ThrottleState) -> Throttler {
+        Throttler::from_parts(POLITE, state)
     }
 }
