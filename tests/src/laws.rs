@@ -12,13 +12,17 @@
 //! - **Clocks**: one that steps back delays nothing by more than the machine's horizon, one that jumps
 //!   ahead grants no more than the capacity, and the ends of time are instants like any other.
 
+pub mod admission;
+pub mod breaker_model;
 pub mod breakers;
 pub mod budgets;
 pub mod call;
+pub mod call_model;
 pub mod health;
 pub mod kept;
 pub mod limits;
 pub mod load;
+pub mod reservations;
 
 use core::fmt::Debug;
 use core::time::Duration;

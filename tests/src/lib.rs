@@ -13,6 +13,8 @@ extern crate alloc;
 pub mod laws;
 #[cfg(feature = "std")]
 pub mod oracle;
+#[cfg(feature = "std")]
+pub mod spies;
 pub mod vectors;
 
 /// The READMEs, whose examples run as tests.

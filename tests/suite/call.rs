@@ -9,4 +9,3 @@ mod order;
 mod peers;
 mod pipeline;
 mod spec;
-mod spies;
