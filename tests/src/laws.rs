@@ -14,7 +14,9 @@
 
 pub mod admission;
 pub mod breaker_model;
+pub mod breaker_windows;
 pub mod breakers;
+pub mod budget_models;
 pub mod budgets;
 pub mod call;
 pub mod call_model;
@@ -22,7 +24,9 @@ pub mod health;
 pub mod kept;
 pub mod limits;
 pub mod load;
+pub mod peers;
 pub mod reservations;
+pub mod retry;
 
 use core::fmt::Debug;
 use core::time::Duration;

@@ -5,6 +5,8 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use resil_tests::laws::{self, Move, Subject, Turn};
+use resil_tests::oracle::rate_limit::Quota;
+use resil_tests::oracle::retry::{Failure, Refusal};
 
 /// The longest history; what is longer says nothing more and takes longer.
 const LONGEST: usize = 40;
@@ -125,5 +127,43 @@ fn wild(u: &mut Unstructured<'_>) -> Result<Move> {
         0..=11 => wrong(u)?,
         12 => Move::Jump,
         _ => Move::End(if u.arbitrary()? { 0 } else { u.int_in_range(0..=(1 << 35) - 1)? }),
+    })
+}
+
+/// A valid quota: whole and fractional token times, small bursts, and such above the maximum.
+#[derive(Debug)]
+pub struct Small(pub Quota);
+
+impl<'a> Arbitrary<'a> for Small {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let max = u.int_in_range(1..=12)?;
+        let token = match u.int_in_range(0..=3)? {
+            0 => u.int_in_range(1..=3)?,
+            1 => u.int_in_range(1..=99)?,
+            2 => u.int_in_range(1..=999_999)?,
+            _ => 600_000_000,
+        };
+        let window = u64::from(max) * token + u.int_in_range(0..=6)?;
+        Ok(Self(Quota { max, window, burst: u.int_in_range(1..=14)? }))
+    }
+}
+
+/// How an attempt fails; a hint is below `longest`.
+pub fn failure(u: &mut Unstructured<'_>, longest: i128) -> Result<Failure> {
+    Ok(match u.int_in_range(0..=9)? {
+        0..=4 => Failure::Retryable,
+        5 | 6 => Failure::After(u.int_in_range(0..=longest - 1)?),
+        7 => Failure::Fatal,
+        8 => Failure::Ignored,
+        _ => Failure::Never,
+    })
+}
+
+/// Why our own machine refuses; a time is below `latest`.
+pub fn refusal(u: &mut Unstructured<'_>, latest: i128) -> Result<Refusal> {
+    Ok(match u.int_in_range(0..=2)? {
+        0 => Refusal::Final,
+        1 => Refusal::Until(u.int_in_range(0..=latest - 1)?),
+        _ => Refusal::Unknown,
     })
 }

@@ -1,4 +1,4 @@
-//! Every rate limit.
+//! Every rate limit at any time.
 #![no_main]
 
 use arbitrary::Arbitrary;
