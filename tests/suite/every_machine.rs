@@ -35,11 +35,11 @@ fn back() -> impl Strategy<Value = Move> {
 }
 
 /// Forward and back, but away from the end of time.
-fn wrong() -> impl Strategy<Value = Move> {
+pub(crate) fn wrong() -> impl Strategy<Value = Move> {
     prop_oneof![3 => forward(), 1 => back()]
 }
 
-fn wild() -> impl Strategy<Value = Move> {
+pub(crate) fn wild() -> impl Strategy<Value = Move> {
     prop_oneof![
         12 => wrong(),
         1 => Just(Move::Jump),
@@ -47,7 +47,7 @@ fn wild() -> impl Strategy<Value = Move> {
     ]
 }
 
-fn turns(clock: impl Strategy<Value = Move>) -> impl Strategy<Value = Vec<Turn>> {
+pub(crate) fn turns(clock: impl Strategy<Value = Move>) -> impl Strategy<Value = Vec<Turn>> {
     prop::collection::vec(turn(clock), 1..40)
 }
 

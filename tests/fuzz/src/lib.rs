@@ -98,7 +98,19 @@ fn turns(
     u: &mut Unstructured<'_>,
     clock: fn(&mut Unstructured<'_>) -> Result<Move>,
 ) -> Result<Vec<Turn>> {
-    many(u, |u| Ok(Turn { clock: clock(u)?, operation: u.arbitrary()?, choice: u.arbitrary()? }))
+    many(u, |u| turn_under(u, clock))
+}
+
+/// One operation under a clock that may do anything.
+pub fn turn(u: &mut Unstructured<'_>) -> Result<Turn> {
+    turn_under(u, wild)
+}
+
+fn turn_under(
+    u: &mut Unstructured<'_>,
+    clock: fn(&mut Unstructured<'_>) -> Result<Move>,
+) -> Result<Turn> {
+    Ok(Turn { clock: clock(u)?, operation: u.arbitrary()?, choice: u.arbitrary()? })
 }
 
 fn forward(u: &mut Unstructured<'_>) -> Result<Move> {

@@ -1,7 +1,7 @@
 //! Snapshots made of any bytes: refused, or a machine like any other at any time.
 #![no_main]
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Result, Unstructured};
 use fuzz::History;
 use libfuzzer_sys::fuzz_target;
 use resil_core::Instant;
@@ -13,16 +13,33 @@ use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_core::retry::RetryPolicy;
 use resil_core::snapshot::Persist;
 use resil_core::{call::CallPolicy, valid};
-use resil_tests::laws::kept::{Kept, Restored, restores, sealed};
+use resil_tests::laws::Turn;
+use resil_tests::laws::kept::{Damage, Kept, Restored, payload, restores, sealed};
 use resil_tests::laws::{breakers, budgets, health, limits, load};
 use std::time::Duration;
 
 /// A payload with a good frame around it, and what is done then; or bytes as they come.
 #[derive(Debug, Arbitrary)]
 enum Input<'a> {
-    Machine(Machine, Vec<u8>, History),
+    Machine(Machine, Before, History),
     Policy(Policy, u64, &'a [u8]),
     Bytes(u64, &'a [u8]),
+}
+
+/// What has happened to it before it was saved, and to its bytes.
+#[derive(Debug)]
+struct Before {
+    turns: Vec<Turn>,
+    damage: Vec<Damage>,
+}
+
+impl<'a> Arbitrary<'a> for Before {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let (turns, bytes) = (u.int_in_range(0..=8)?, u.int_in_range(0..=6)?);
+        let turns = (0..turns).map(|_| fuzz::turn(u)).collect::<Result<_>>()?;
+        let damage = (0..bytes).map(|_| Ok((u.arbitrary::<u8>()?.into(), u.arbitrary()?)));
+        Ok(Self { turns, damage: damage.collect::<Result<_>>()? })
+    }
 }
 
 #[derive(Debug, Arbitrary)]
@@ -69,36 +86,37 @@ const RETRY: RetryPolicy = valid!(
         .build()
 );
 
-fn held<S: Kept>(subject: &S, payload: &[u8], history: &History) {
-    if let Some(restored) = Restored::of(subject, payload) {
+fn held<S: Kept>(subject: &S, before: &Before, history: &History) {
+    let payload = payload(subject, &before.turns, &before.damage);
+    if let Some(restored) = Restored::of(subject, &payload) {
         history.hold(&restored);
     }
 }
 
-fn any_machine(machine: &Machine, payload: &[u8], history: &History) {
+fn any_machine(machine: &Machine, before: &Before, history: &History) {
     match machine {
-        Machine::BreakerInARow => held(&breakers::FAILURES_IN_A_ROW, payload, history),
-        Machine::BreakerOfCalls => held(&breakers::OF_TEN_CALLS, payload, history),
-        Machine::BreakerOfTime => held(&breakers::OF_A_SECOND, payload, history),
-        Machine::Ejection => held(&breakers::OfEjection, payload, history),
-        Machine::TokenBucket => held(&limits::TOKEN_BUCKET, payload, history),
-        Machine::StrictBucket => held(&limits::STRICT_BUCKET, payload, history),
-        Machine::RateLimit => held(&limits::SUB_WINDOWS, payload, history),
-        Machine::WarmUp => held(&limits::WARM_UP, payload, history),
-        Machine::TokenBudget => held(&budgets::TOKEN_BUDGET, payload, history),
-        Machine::RatioBudget => held(&budgets::RATIO_BUDGET, payload, history),
-        Machine::Hedge => held(&budgets::OfHedge, payload, history),
-        Machine::Aimd => held(&load::AIMD, payload, history),
-        Machine::Gradient => held(&load::GRADIENT, payload, history),
-        Machine::Throttle => held(&load::OfThrottle, payload, history),
-        Machine::Hysteresis => held(&health::OfHysteresis, payload, history),
-        Machine::Heartbeat => held(&health::HEARTBEAT, payload, history),
+        Machine::BreakerInARow => held(&breakers::FAILURES_IN_A_ROW, before, history),
+        Machine::BreakerOfCalls => held(&breakers::OF_TEN_CALLS, before, history),
+        Machine::BreakerOfTime => held(&breakers::OF_A_SECOND, before, history),
+        Machine::Ejection => held(&breakers::OfEjection, before, history),
+        Machine::TokenBucket => held(&limits::TOKEN_BUCKET, before, history),
+        Machine::StrictBucket => held(&limits::STRICT_BUCKET, before, history),
+        Machine::RateLimit => held(&limits::SUB_WINDOWS, before, history),
+        Machine::WarmUp => held(&limits::WARM_UP, before, history),
+        Machine::TokenBudget => held(&budgets::TOKEN_BUDGET, before, history),
+        Machine::RatioBudget => held(&budgets::RATIO_BUDGET, before, history),
+        Machine::Hedge => held(&budgets::OfHedge, before, history),
+        Machine::Aimd => held(&load::AIMD, before, history),
+        Machine::Gradient => held(&load::GRADIENT, before, history),
+        Machine::Throttle => held(&load::OfThrottle, before, history),
+        Machine::Hysteresis => held(&health::OfHysteresis, before, history),
+        Machine::Heartbeat => held(&health::HEARTBEAT, before, history),
     }
 }
 
 fuzz_target!(|input: Input| {
     match input {
-        Input::Machine(machine, payload, history) => any_machine(&machine, &payload, &history),
+        Input::Machine(machine, before, history) => any_machine(&machine, &before, &history),
         Input::Policy(policy, now, payload) => {
             let now = Instant::from_nanos(now);
             let restored = match policy {

@@ -182,6 +182,10 @@ where
         &self.0
     }
 
+    fn state<'m>(&self, machine: &'m Self::Machine) -> &'m CircuitBreakerState<W::Stats> {
+        machine.as_state()
+    }
+
     fn from_state(&self, state: CircuitBreakerState<W::Stats>) -> Self::Machine {
         CircuitBreaker::from_parts(self.0, state)
     }
@@ -192,6 +196,10 @@ impl Kept for OfEjection {
 
     fn policy(&self) -> &EjectionConfig {
         &RULE
+    }
+
+    fn state<'m>(&self, machine: &'m Ejection) -> &'m EjectionState {
+        machine.as_state()
     }
 
     fn from_state(&self, state: EjectionState) -> Ejection {

@@ -238,6 +238,10 @@ where
         &self.policy
     }
 
+    fn state<'m>(&self, machine: &'m RetryBudget<P>) -> &'m <P as BudgetPolicy>::State {
+        machine.as_state()
+    }
+
     fn from_state(&self, state: <P as BudgetPolicy>::State) -> RetryBudget<P> {
         RetryBudget::from_parts(self.policy.clone(), state)
     }
@@ -248,6 +252,10 @@ impl Kept for OfHedge {
 
     fn policy(&self) -> &HedgePolicy {
         &HEDGE
+    }
+
+    fn state<'m>(&self, machine: &'m Hedge) -> &'m HedgeState {
+        machine.as_state()
     }
 
     fn from_state(&self, state: HedgeState) -> Hedge {

@@ -269,6 +269,10 @@ impl Kept for OfHysteresis {
         &TWO_OF_TWO
     }
 
+    fn state<'m>(&self, machine: &'m HysteresisState) -> &'m HysteresisState {
+        machine
+    }
+
     fn from_state(&self, state: HysteresisState) -> HysteresisState {
         state
     }
@@ -279,6 +283,10 @@ impl Kept for OfHeartbeat {
 
     fn policy(&self) -> &HeartbeatConfig {
         &self.0
+    }
+
+    fn state<'m>(&self, machine: &'m Heartbeat) -> &'m HeartbeatState {
+        machine.as_state()
     }
 
     fn from_state(&self, state: HeartbeatState) -> Heartbeat {

@@ -3,7 +3,7 @@
 //! Bytes come from a flash that forgets, or from somebody who writes them: a checksum finds accidents, and
 //! whoever knows it makes one that is right. So the payload here is any bytes, and the frame around it good.
 
-use super::{Known, Look, START, Subject};
+use super::{Known, Look, Run, START, Subject, Turn};
 use core::fmt::Debug;
 use resil_core::snapshot::Persist;
 use resil_core::{Instant, Outcome};
@@ -53,8 +53,31 @@ pub trait Kept: Subject {
     /// The policy.
     fn policy(&self) -> &Self::Policy;
 
+    /// The state of a machine.
+    fn state<'m>(&self, machine: &'m Self::Machine) -> &'m <Self::Policy as Persist>::State;
+
     /// The machine in this state.
     fn from_state(&self, state: <Self::Policy as Persist>::State) -> Self::Machine;
+}
+
+/// Where to write what.
+pub type Damage = (usize, u8);
+
+/// The payload of a machine after these operations, damaged.
+///
+/// # Panics
+///
+/// When it cannot be saved.
+pub fn payload<S: Kept>(subject: &S, turns: &[Turn], damage: &[Damage]) -> Vec<u8> {
+    let run = Run::of(subject, turns);
+    let mut bytes = vec![0; S::Policy::LEN];
+    let state = subject.state(&run.machine);
+    subject.policy().save(state, run.now, &mut bytes).expect("there is room for it");
+    let mut payload = bytes[2..][..S::Policy::PAYLOAD].to_vec();
+    for &(place, byte) in damage {
+        payload[place % S::Policy::PAYLOAD] = byte;
+    }
+    payload
 }
 
 /// A machine that is not fresh but was restored when it [starts](START).

@@ -217,6 +217,10 @@ where
         &self.limit
     }
 
+    fn state<'m>(&self, machine: &'m Limiter<L>) -> &'m <L as Limit>::State {
+        machine.as_state()
+    }
+
     fn from_state(&self, state: <L as Limit>::State) -> Limiter<L> {
         Limiter::from_parts(self.limit.clone(), state)
     }

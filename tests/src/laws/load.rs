@@ -219,6 +219,10 @@ where
         &self.policy
     }
 
+    fn state<'m>(&self, machine: &'m Self::Machine) -> &'m <L as ConcurrencyLimit>::State {
+        machine.as_state()
+    }
+
     fn from_state(&self, state: <L as ConcurrencyLimit>::State) -> Self::Machine {
         ConcurrencyLimiter::from_parts(self.policy.clone(), state)
     }
@@ -229,6 +233,10 @@ impl Kept for OfThrottle {
 
     fn policy(&self) -> &AdaptiveThrottle {
         &POLITE
+    }
+
+    fn state<'m>(&self, machine: &'m Throttler) -> &'m ThrottleState {
+        machine.as_state()
     }
 
     fn from_state(&self, state: ThrottleState) -> Throttler {
