@@ -20,6 +20,7 @@ pub mod budget_models;
 pub mod budgets;
 pub mod call;
 pub mod call_model;
+pub mod deadline;
 pub mod health;
 pub mod kept;
 pub mod limits;

@@ -198,6 +198,13 @@ impl Kept for OfEjection {
         &RULE
     }
 
+    /// Its snapshot may know of other peers than the eight.
+    fn capacity(&self, rule: &Ejection) -> Option<u32> {
+        let mut all = rule.clone();
+        (0..PEERS).for_each(|peer| all.join(peer));
+        Some(RULE.limit(all.peers()))
+    }
+
     fn state<'m>(&self, machine: &'m Ejection) -> &'m EjectionState {
         machine.as_state()
     }

@@ -33,9 +33,9 @@ pub struct OfBudget<P> {
 /// A bucket of tokens.
 pub const TOKEN_BUDGET: OfBudget<TokenBudget> =
     OfBudget { policy: TOKENS, capacity: Some(2), bound: Duration::ZERO };
-/// A share of the calls.
+/// A share of the calls. After a step back nothing is counted "for longer than a window and a half".
 pub const RATIO_BUDGET: OfBudget<RatioBudget> =
-    OfBudget { policy: SHARE, capacity: None, bound: SECOND };
+    OfBudget { policy: SHARE, capacity: None, bound: Duration::from_millis(1_500) };
 
 impl<P: BudgetPolicy + Clone> Subject for OfBudget<P>
 where

@@ -53,6 +53,11 @@ pub trait Kept: Subject {
     /// The policy.
     fn policy(&self) -> &Self::Policy;
 
+    /// How often one can ask of it at one instant, where its state has a say in that.
+    fn capacity(&self, _machine: &Self::Machine) -> Option<u32> {
+        self.known().capacity
+    }
+
     /// The state of a machine.
     fn state<'m>(&self, machine: &'m Self::Machine) -> &'m <Self::Policy as Persist>::State;
 
@@ -99,12 +104,13 @@ impl<'a, S: Kept> Restored<'a, S> {
     }
 }
 
-impl<'a, S: Subject> Subject for Restored<'a, S> {
+impl<'a, S: Kept> Subject for Restored<'a, S> {
     type Machine = S::Machine;
     type Held = S::Held;
 
     fn known(&self) -> Known {
-        self.subject.known()
+        let capacity = self.subject.capacity(&self.machine);
+        Known { capacity, ..self.subject.known() }
     }
 
     fn fresh(&self, _: Instant) -> S::Machine {
