@@ -210,7 +210,7 @@ pub fn rate_limit_never_exceeds_the_maximum_in_any_window(quota: Quota, ops: &[O
 /// Where it does not hold.
 pub fn a_clock_that_misbehaves_mints_nothing(quota: Quota, ops: &[Op], start: u64) {
     // Charges are told from those before a step back by nobody, so none is refunded here.
-    let ops: Vec<Op> = ops.iter().cloned().filter(|op| !matches!(op, Op::Refund(_))).collect();
+    let ops: Vec<Op> = ops.iter().filter(|op| !matches!(op, Op::Refund(_))).cloned().collect();
     let mut time = Time::new(quota, start);
     ops.iter().for_each(|op| time.apply(op));
     let bound = exact(quota.burst.into())
@@ -254,7 +254,7 @@ pub fn bucket_differs_from_exact_fractions_by_at_most_a_nanosecond(
             match limiter.try_acquire(cost, at(time.now)) {
                 Ok(_) => {
                     assert!(missing <= nanosecond, "over 1 ns early by {missing}");
-                    if quota.window % u64::from(quota.max) == 0 {
+                    if quota.window.is_multiple_of(quota.max.into()) {
                         assert!(missing <= Ratio::default(), "early by {missing}");
                     }
                     oracle.take(cost, time.now);

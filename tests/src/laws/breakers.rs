@@ -186,7 +186,7 @@ where
         machine.as_state()
     }
 
-    fn from_state(&self, state: CircuitBreakerState<W::Stats>) -> Self::Machine {
+    fn with_state(&self, state: CircuitBreakerState<W::Stats>) -> Self::Machine {
         CircuitBreaker::from_parts(self.0, state)
     }
 }
@@ -209,7 +209,7 @@ impl Kept for OfEjection {
         machine.as_state()
     }
 
-    fn from_state(&self, state: EjectionState) -> Ejection {
+    fn with_state(&self, state: EjectionState) -> Ejection {
         Ejection::from_parts(RULE, state)
     }
 }

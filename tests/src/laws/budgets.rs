@@ -242,7 +242,7 @@ where
         machine.as_state()
     }
 
-    fn from_state(&self, state: <P as BudgetPolicy>::State) -> RetryBudget<P> {
+    fn with_state(&self, state: <P as BudgetPolicy>::State) -> RetryBudget<P> {
         RetryBudget::from_parts(self.policy.clone(), state)
     }
 }
@@ -258,7 +258,7 @@ impl Kept for OfHedge {
         machine.as_state()
     }
 
-    fn from_state(&self, state: HedgeState) -> Hedge {
+    fn with_state(&self, state: HedgeState) -> Hedge {
         Hedge::from_parts(HEDGE, state)
     }
 }

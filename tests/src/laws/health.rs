@@ -273,7 +273,7 @@ impl Kept for OfHysteresis {
         machine
     }
 
-    fn from_state(&self, state: HysteresisState) -> HysteresisState {
+    fn with_state(&self, state: HysteresisState) -> HysteresisState {
         state
     }
 }
@@ -289,7 +289,7 @@ impl Kept for OfHeartbeat {
         machine.as_state()
     }
 
-    fn from_state(&self, state: HeartbeatState) -> Heartbeat {
+    fn with_state(&self, state: HeartbeatState) -> Heartbeat {
         Heartbeat::from_parts(self.0, state)
     }
 }

@@ -62,7 +62,7 @@ pub trait Kept: Subject {
     fn state<'m>(&self, machine: &'m Self::Machine) -> &'m <Self::Policy as Persist>::State;
 
     /// The machine in this state.
-    fn from_state(&self, state: <Self::Policy as Persist>::State) -> Self::Machine;
+    fn with_state(&self, state: <Self::Policy as Persist>::State) -> Self::Machine;
 }
 
 /// Where to write what.
@@ -100,7 +100,7 @@ impl<'a, S: Kept> Restored<'a, S> {
     /// When it is, and cannot be saved and restored again.
     pub fn of(subject: &'a S, payload: &[u8]) -> Option<Self> {
         let state = restores(subject.policy(), &sealed::<S::Policy>(payload), START)?;
-        Some(Self { subject, machine: subject.from_state(state) })
+        Some(Self { subject, machine: subject.with_state(state) })
     }
 }
 

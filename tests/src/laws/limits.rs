@@ -221,7 +221,7 @@ where
         machine.as_state()
     }
 
-    fn from_state(&self, state: <L as Limit>::State) -> Limiter<L> {
+    fn with_state(&self, state: <L as Limit>::State) -> Limiter<L> {
         Limiter::from_parts(self.limit.clone(), state)
     }
 }

@@ -223,7 +223,7 @@ where
         machine.as_state()
     }
 
-    fn from_state(&self, state: <L as ConcurrencyLimit>::State) -> Self::Machine {
+    fn with_state(&self, state: <L as ConcurrencyLimit>::State) -> Self::Machine {
         ConcurrencyLimiter::from_parts(self.policy.clone(), state)
     }
 }
@@ -239,7 +239,7 @@ impl Kept for OfThrottle {
         machine.as_state()
     }
 
-    fn from_state(&self, state: ThrottleState) -> Throttler {
+    fn with_state(&self, state: ThrottleState) -> Throttler {
         Throttler::from_parts(POLITE, state)
     }
 }

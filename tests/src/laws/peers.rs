@@ -62,7 +62,7 @@ pub fn a_residents_state_never_changes_because_of_others(ops: &[Op], refuse: boo
             Op::Step(by) => now += by,
             Op::Check(id, cost) => charges.extend(peers.check(&id, cost, at(now)).ok()),
             Op::Refund(back) if back < charges.len() => {
-                peers.refund(charges.swap_remove(back), at(now))
+                peers.refund(charges.swap_remove(back), at(now));
             }
             Op::Refund(_) => {}
             Op::Reset(id) => {

@@ -157,7 +157,7 @@ pub fn who_asks_after_a_charge_waits_for_it(quota: Quota, ops: &[Op], start: u64
 /// Where it does not hold.
 pub fn a_step_of_the_clock_forgives_no_more_than_a_burst(quota: Quota, ops: &[Op], start: u64) {
     // Nothing is given back: nobody can tell what was taken before a step.
-    let ops: Vec<Op> = ops.iter().cloned().filter(|op| !matches!(op, Op::GiveBack(_))).collect();
+    let ops: Vec<Op> = ops.iter().filter(|op| !matches!(op, Op::GiveBack(_))).cloned().collect();
     let (ledger, time) = run(&TokenBucket::new(config(quota)), quota, &ops, start);
     let taken: u64 = ledger.0.iter().flatten().map(|one| u64::from(one.cost)).sum();
     let steps = exact(time.steps_back);
@@ -172,7 +172,7 @@ pub fn a_step_of_the_clock_forgives_no_more_than_a_burst(quota: Quota, ops: &[Op
 ///
 /// Where it does not hold.
 pub fn first_come_first_served(quota: Quota, ops: &[Op], start: u64) {
-    let ops: Vec<Op> = ops.iter().cloned().filter(|op| !matches!(op, Op::GiveBack(_))).collect();
+    let ops: Vec<Op> = ops.iter().filter(|op| !matches!(op, Op::GiveBack(_))).cloned().collect();
     let (ledger, _) = run(&TokenBucket::new(config(quota)), quota, &ops, start);
     let admitted = ledger.0.iter().flatten().filter(|one| !one.is_charge && one.cost > 0);
     assert!(admitted.is_sorted_by_key(|one| one.at));
