@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
+#[path = "no_alloc/bytes.rs"]
+mod bytes;
 #[path = "no_alloc/shared.rs"]
 mod shared;
 #[path = "no_alloc/statics.rs"]

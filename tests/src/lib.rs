@@ -12,7 +12,11 @@ extern crate alloc;
 #[cfg(feature = "std")]
 pub mod endurance;
 #[cfg(feature = "std")]
+pub mod laws;
+#[cfg(feature = "std")]
 pub mod oracle;
+#[cfg(feature = "std")]
+pub mod spies;
 pub mod vectors;
 
 /// The READMEs, whose examples run as tests.

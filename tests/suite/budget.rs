@@ -1,17 +1,15 @@
 //! Budgets: against exact models, against the laws, and in outages.
 
 use core::time::Duration;
-use num_bigint::BigInt;
 use proptest::prelude::*;
 use resil_core::call::{Budget, Extra};
 use resil_core::outcome::FailureClass;
-use resil_core::retry::budget::{
-    BudgetPolicy, RatioBudget, RatioBudgetState, RetryBudget, TokenBudget,
-};
+use resil_core::retry::budget::{BudgetPolicy, RatioBudget, RetryBudget, TokenBudget};
 use resil_core::retry::{Retry, RetryPolicy, Stop};
 use resil_core::snapshot::Persist;
-use resil_core::{ErrorCode, Instant, Outcome, Ratio, valid};
-use resil_tests::oracle::{Ratio as Exact, budget as oracle};
+use resil_core::{ErrorCode, Instant, Outcome, valid};
+use resil_tests::laws::budget_models::{self as laws, Attempt, End, Numbers};
+use resil_tests::oracle::budget as oracle;
 
 const LOST: FailureClass = FailureClass::Transient;
 const FAILED: Outcome = Outcome::Failure(LOST);
@@ -20,28 +18,8 @@ fn at(millis: u64) -> Instant {
     Instant::from_duration(Duration::from_millis(millis))
 }
 
-fn exact(above: u32, below: u32) -> Exact {
-    Exact::new(BigInt::from(above), BigInt::from(below))
-}
-
-const fn core_extra(extra: oracle::Extra) -> Extra {
-    match extra {
-        oracle::Extra::Retry => Extra::Retry(LOST),
-        oracle::Extra::Throttled => Extra::Retry(FailureClass::Throttled),
-        oracle::Extra::Hedge => Extra::Hedge,
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum End {
-    Succeeds,
-    Fails,
-    SaysNothing,
-    IsNotMade,
-}
-
 /// An attempt: what it is for, where it is an extra one, and how it ends.
-fn attempts() -> impl Strategy<Value = Vec<(Option<oracle::Extra>, End)>> {
+fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
     let extras = prop_oneof![
         Just(oracle::Extra::Retry),
         Just(oracle::Extra::Throttled),
@@ -56,9 +34,6 @@ fn attempts() -> impl Strategy<Value = Vec<(Option<oracle::Extra>, End)>> {
     prop::collection::vec((prop::option::of(extras), ends), 1..200)
 }
 
-/// capacity, floor, costs of retry, throttle, hedge and failure, and the reward in thousandths.
-type Numbers = (u32, (u16, u16), [u32; 4], u16);
-
 fn numbers() -> impl Strategy<Value = Numbers> {
     (1..60_u32).prop_flat_map(|capacity| {
         let costs = [0..=capacity.min(14), 0..=capacity.min(5), 0..=capacity, 1..=capacity.min(3)];
@@ -67,67 +42,11 @@ fn numbers() -> impl Strategy<Value = Numbers> {
     })
 }
 
-fn built((capacity, floor, [retry, throttle, hedge, failure], reward): Numbers) -> TokenBudget {
-    TokenBudget::builder()
-        .capacity(capacity)
-        .floor(Ratio::new(floor.0, floor.1))
-        .retry_cost(retry)
-        .throttle_cost(throttle)
-        .hedge_cost(hedge)
-        .failure_cost(failure)
-        .success_reward(Ratio::new(reward, 1_000))
-        .build()
-        .unwrap()
-}
-
-fn modelled((capacity, floor, costs, reward): Numbers) -> oracle::TokenBudget {
-    let [retry_cost, throttle_cost, hedge_cost, failure_cost] = costs.map(|cost| exact(cost, 1));
-    oracle::TokenBudget::new(oracle::Tokens {
-        capacity: exact(capacity, 1),
-        floor: exact(floor.0.into(), floor.1.into()),
-        retry_cost,
-        throttle_cost,
-        hedge_cost,
-        failure_cost,
-        success_reward: exact(reward.into(), 1_000),
-    })
-}
-
 proptest! {
     /// Any settings, AWS's and gRPC's kinds among them; 0 ≤ tokens ≤ capacity after every step.
     #[test]
     fn tokens_are_those_of_the_exact_model_pitfall_96(numbers in numbers(), attempts in attempts()) {
-        let policy = built(numbers);
-        let (mut budget, mut model) = (RetryBudget::new(policy), modelled(numbers));
-        for (extra, end) in attempts {
-            let mut charge = None;
-            if let Some(extra) = extra {
-                let taken = budget.try_withdraw(core_extra(extra), at(0));
-                prop_assert_eq!(taken.is_ok(), model.withdraw(extra));
-                let Ok(taken) = taken else { continue };
-                charge = Some(taken);
-            }
-            match (end, charge) {
-                (End::IsNotMade, Some(charge)) => {
-                    budget.refund(charge, at(0));
-                    model.refund(extra.unwrap());
-                }
-                (End::Succeeds, charge) => {
-                    budget.settle(charge, Outcome::Success, at(0));
-                    model.success(extra);
-                }
-                (End::Fails, charge) => {
-                    budget.settle(charge, FAILED, at(0));
-                    model.failure();
-                }
-                (End::SaysNothing | End::IsNotMade, charge) => {
-                    budget.settle(charge, Outcome::Ignored, at(0));
-                }
-            }
-            let left = policy.millitokens(budget.as_state());
-            prop_assert!(left <= policy.capacity() * 1_000);
-            prop_assert_eq!(exact(left, 1_000), model.tokens.clone());
-        }
+        laws::tokens_are_those_of_the_exact_model(numbers, &attempts);
     }
 
     /// The share is exact, whatever the clock does, and is of what the budget says it has counted.
@@ -137,35 +56,7 @@ proptest! {
         minimum in 0..5_u32,
         steps in prop::collection::vec((prop_oneof![9 => 0..900_i64, 1 => -30_000..30_000_i64], 0..4_u8), 1..300),
     ) {
-        let ratio_of = Ratio::new(ratio.0, ratio.1);
-        let policy = RatioBudget::builder().ratio(ratio_of).minimum(minimum).build().unwrap();
-        let (mut state, mut now, mut charges) = (RatioBudget::FRESH, 100_000_i64, Vec::new());
-        for (by, event) in steps {
-            now = (now + by).max(0);
-            let now = at(now.unsigned_abs());
-            let (calls, extras) = policy.counted(&state, now);
-            match event {
-                0 | 1 => policy.begin(&mut state, now),
-                2 => {
-                    let passes = oracle::share_allows(calls, extras, ratio, minimum);
-                    prop_assert_eq!(policy.peek(&state, Extra::Hedge, now).is_ok(), passes);
-                    let charge = policy.try_withdraw(&mut state, Extra::Hedge, now);
-                    prop_assert_eq!(charge.is_ok(), passes);
-                    let counted = (calls, extras + u32::from(passes));
-                    prop_assert_eq!(policy.counted(&state, now), counted);
-                    charges.extend(charge);
-                }
-                _ => if let Some(charge) = charges.pop() {
-                    policy.refund(&mut state, charge, now);
-                    let left = policy.counted(&state, now);
-                    prop_assert!(left == (calls, extras) || left == (calls, extras - 1));
-                },
-            }
-            deadline_is_kept(&policy, &state, now)?;
-        }
-        let _ = policy.try_withdraw(&mut state, Extra::Hedge, at(now.unsigned_abs()));
-        let quiet = at(now.unsigned_abs() + 15_000);
-        prop_assert_eq!(policy.counted(&state, quiet), (0, 0), "stuck");
+        laws::a_share_is_that_of_the_exact_model(ratio, minimum, &steps);
     }
 
     /// Saved at any time and restored by any clock that has gone on for a sub-window.
@@ -215,26 +106,6 @@ proptest! {
             prop_assert!(younger(9_000) <= calls && calls <= younger(10_000));
         }
     }
-}
-
-/// After somebody has asked (which is when a step of the clock is noticed) it is after `now`, and the
-/// answer is another one there, and not before.
-fn deadline_is_kept(
-    policy: &RatioBudget,
-    state: &RatioBudgetState,
-    now: Instant,
-) -> Result<(), TestCaseError> {
-    let state = &mut state.clone();
-    let _ = policy.try_withdraw(state, Extra::Hedge, now);
-    let answer = |now| policy.peek(state, Extra::Hedge, now).is_ok();
-    let Some(due) = policy.next_deadline(state, now) else {
-        prop_assert_eq!(answer(now.saturating_add(Duration::from_secs(20))), answer(now));
-        return Ok(());
-    };
-    prop_assert!(due > now);
-    prop_assert_eq!(answer(due), !answer(now));
-    prop_assert_eq!(answer(due.saturating_sub(Duration::from_nanos(1)).max(now)), answer(now));
-    Ok(())
 }
 
 #[test]

@@ -10,4 +10,3 @@ mod order;
 mod peers;
 mod pipeline;
 mod spec;
-mod spies;

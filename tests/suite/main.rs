@@ -29,6 +29,7 @@ mod rate_limit;
 mod rate_limit_laws;
 mod retry;
 mod retry_laws;
+mod security;
 mod seed_snippets;
 mod simulation;
 mod sizes;

@@ -6,10 +6,10 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use proptest::prelude::*;
 use resil_core::rate_limit::{
-    KeyedHash, Limit, Limiter, Pinned, RateLimit, RateLimitConfig, RateLimiter, Slot, TokenBucket,
-    WhenFull,
+    KeyedHash, Limit, Pinned, RateLimit, RateLimitConfig, RateLimiter, Slot, TokenBucket,
 };
 use resil_core::{ErrorCode, Instant, valid};
+use resil_tests::laws::peers::{self as laws, Op};
 
 const SECOND: u64 = 1_000_000_000;
 const SEED: u128 = 0x5eed_0123_4567_89ab_cdef;
@@ -206,16 +206,6 @@ fn the_seeds_snippet() {
     assert!(limiter.allow(&"test", 2, at(0)).is_ok());
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Step(u64),
-    Check(u8, u32),
-    Refund(usize),
-    Reset(u8),
-    Pin(u8, u32),
-    Unpin(u8),
-}
-
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (0_u64..SECOND / 4).prop_map(Op::Step),
@@ -233,56 +223,12 @@ proptest! {
     fn a_residents_state_never_changes_because_of_others(
         ops in prop::collection::vec(op(), 1..200), refuse in any::<bool>(),
     ) {
-        const RESIDENT: u8 = 255;
-        let when_full = if refuse { WhenFull::Refuse } else { WhenFull::Share };
-        let mut peers = table::<u8, 16>().when_full(when_full);
-        let mut alone = Limiter::new(TokenBucket::new(CONFIG));
-        let mut charges = Vec::new();
-        let mut now = 0;
-        peers.check(&RESIDENT, 5, at(now)).unwrap();
-        alone.try_acquire(5, at(now)).unwrap();
-        for op in ops {
-            match op {
-                Op::Step(by) => now += by,
-                Op::Check(id, cost) => charges.extend(peers.check(&id, cost, at(now)).ok()),
-                Op::Refund(back) if back < charges.len() => peers.refund(charges.swap_remove(back), at(now)),
-                Op::Refund(_) => {}
-                Op::Reset(id) => { peers.reset(&id); }
-                Op::Pin(id, burst) => {
-                    let config = RateLimitConfig::builder().burst_size(burst).build().unwrap();
-                    let _ = peers.set_limit(id, config, at(now));
-                }
-                Op::Unpin(id) => { peers.remove_limit(&id, at(now)); }
-            }
-            prop_assert_eq!(peers.available(&RESIDENT, at(now)), alone.available(at(now)));
-            // It stays a resident for as long as it owes something.
-            let cost = 5 - alone.available(at(now));
-            if cost == 0 {
-                peers.check(&RESIDENT, 5, at(now)).unwrap();
-                alone.try_acquire(5, at(now)).unwrap();
-            }
-        }
+        laws::a_residents_state_never_changes_because_of_others(&ops, refuse);
     }
 
     /// Asking is what checking answers, and a refused newcomer leaves no trace.
     #[test]
     fn peek_tells_what_check_does(ops in prop::collection::vec(op(), 1..200), refuse in any::<bool>()) {
-        let when_full = if refuse { WhenFull::Refuse } else { WhenFull::Share };
-        let mut peers = table::<u8, 8>().when_full(when_full);
-        let mut now = 0;
-        for op in ops {
-            match op {
-                Op::Step(by) => now += by,
-                Op::Check(id, cost) => {
-                    let (before, said) = (peers.len(), peers.peek(&id, cost, at(now)));
-                    let fits = peers.available(&id, at(now));
-                    let did = peers.check(&id, cost, at(now)).map(drop);
-                    prop_assert_eq!(said, did);
-                    prop_assert_eq!(did.is_ok(), cost <= fits);
-                    prop_assert!(did.is_ok() || peers.len() == before);
-                }
-                _ => {}
-            }
-        }
+        laws::peek_tells_what_check_does(&ops, refuse);
     }
 }

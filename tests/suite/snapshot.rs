@@ -1,6 +1,7 @@
 //! What outlives a reboot: the same laws for every machine, and what a network gains by them.
 
 mod damaged;
+mod restored;
 
 use core::fmt::Debug;
 use core::time::Duration;
@@ -22,6 +23,7 @@ use resil_core::retry::{Next, Retry, RetryPolicy, Suspended, Wait};
 use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::throttle::AdaptiveThrottle;
 use resil_core::{ErrorCode, Instant, Outcome, Rejected, RetryAt, valid};
+use resil_tests::laws::kept::crc_16_ibm_3740;
 use std::collections::BTreeMap;
 
 const SECOND: u64 = 1_000_000_000;
@@ -117,14 +119,6 @@ fn resealed(bytes: &[u8], change: impl FnOnce(&mut [u8])) -> Vec<u8> {
     let sum = crc_16_ibm_3740(&body);
     body.extend(sum.to_le_bytes());
     body
-}
-
-fn crc_16_ibm_3740(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xFFFF, |sum, &byte| {
-        (0..8).fold(sum ^ (u16::from(byte) << 8), |sum, _| {
-            if sum & 0x8000 == 0 { sum << 1 } else { (sum << 1) ^ 0x1021 }
-        })
-    })
 }
 
 // --- the machines: one test each ------------------------------------------------------------------

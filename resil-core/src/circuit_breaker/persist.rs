@@ -2,7 +2,7 @@
 
 use super::config::CircuitBreakerConfig;
 use super::state::{CircuitBreakerState, Phase};
-use super::window::Window;
+use super::window::{Statistics, Window};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
 
@@ -35,8 +35,7 @@ impl<W: Window> Persist for CircuitBreakerConfig<W> {
         core.epoch = from.u16()?.wrapping_add(1);
         core.until = from.remaining(self.rules.horizon(core), now)?;
         state.stats = self.window.read(from, now)?;
-        let is_empty = self.window.counts(&state.stats, now).calls == 0;
-        let is_possible = is_empty || state.core.phase.counts_calls();
+        let is_possible = state.stats.is_empty() || state.core.phase.counts_calls();
         if is_possible { Ok(state) } else { Err(SnapshotError::Invalid) }
     }
 }

@@ -136,6 +136,9 @@ pub trait Window: Copy + Debug + PartialEq + Format + Sealed {
 pub trait Statistics: Clone + Debug + PartialEq + Eq + Format + Sealed {
     /// No call at all.
     const EMPTY: Self;
+
+    /// Whether it remembers no call, whatever time it is.
+    fn is_empty(&self) -> bool;
 }
 
 /// A call that counts, as a [`Window`] sees it.
@@ -189,6 +192,10 @@ impl Window for Consecutive {
 
 impl Statistics for () {
     const EMPTY: Self = ();
+
+    fn is_empty(&self) -> bool {
+        true
+    }
 }
 
 mod sealed {

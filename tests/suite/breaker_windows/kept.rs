@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use resil_core::call::{Bound, End, Gate, Request};
 use resil_core::circuit_breaker::CircuitBreakerState;
 use resil_core::snapshot::{Persist, SnapshotError};
+use resil_tests::laws::kept::sealed;
 
 /// A breaker of `policy` after `outcomes`, one every 700 ms from `start` on, and the time after.
 fn after<W: Window>(
@@ -205,5 +206,21 @@ fn both_forms_of_a_breaker_are_gates() {
         assert_eq!(fail(&mut bound, End::Attempted(FAILURE)), expected);
         assert_eq!(fail(&mut machine, End::Unused), Recorded::Released);
         assert_eq!(fail(&mut machine, End::Attempted(FAILURE)), expected);
+    }
+}
+
+/// An open breaker counts no calls. Where those of the snapshot were about to leave the window, a clock that
+/// had just begun took them for present, and any other for gone.
+#[test]
+fn bytes_are_refused_whatever_the_clock_shows() {
+    let closed = 0;
+    for phase in 0..8 {
+        // Phase, openings, count, epoch, until; what is left of the sub-window; the oldest: one call.
+        let payload = [[phase, 0, 0, 0, 0, 0].as_slice(), &[0; 8], &[0; 8], &[1]].concat();
+        let bytes = sealed::<CircuitBreakerConfig<TimeWindow<10>>>(&payload);
+        let restored = |now| TEN_SECONDS.restore(&bytes, now).map(drop);
+        assert_eq!(restored(Instant::EPOCH), restored(s(1_000)), "phase {phase}");
+        assert_eq!(restored(Instant::EPOCH), restored(Instant::MAX), "phase {phase}");
+        assert!(restored(s(1_000)).is_ok() || phase != closed);
     }
 }

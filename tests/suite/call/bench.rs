@@ -1,12 +1,12 @@
 //! A call with a gate, a purse and a hedge that do as they are told.
 
-use super::spies::{After, Log, Purse, Spy};
 use core::time::Duration;
 use resil_core::Instant;
 use resil_core::backoff::Jitter;
 use resil_core::call::{Call, CallPolicy, Finished, Layers, Request, Step, Ticket, Verdict};
 use resil_core::outcome::{Classification, FailureClass, RetryHint};
 use resil_core::retry::{RetryPolicy, RetryPolicyBuilder};
+use resil_tests::spies::{After, Log, Purse, Spy};
 
 pub(super) fn s(seconds: u64) -> Instant {
     Instant::from_duration(Duration::from_secs(seconds))
@@ -27,7 +27,7 @@ pub(super) fn retry() -> RetryPolicyBuilder {
 /// A call with a gate, a purse and a hedge that do as they are told.
 pub(super) struct Bench {
     pub(super) policy: CallPolicy,
-    pub(super) call: Call<u32, super::spies::Coin>,
+    pub(super) call: Call<u32, resil_tests::spies::Coin>,
     pub(super) gate: Spy,
     pub(super) purse: Purse,
     pub(super) hedge: After,

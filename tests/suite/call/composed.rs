@@ -338,7 +338,7 @@ fn poll(pair: &mut Pair, real: &mut Real, now: i128) -> oracle::Step {
             pair.until = until.map(|at| at.as_nanos().into());
             oracle::Step::Wait(pair.until, in_flight.into())
         }
-        Step::Done(verdict) => oracle::Step::Done(super::model::end(verdict)),
+        Step::Done(verdict) => oracle::Step::Done(resil_tests::laws::call_model::end(verdict)),
     }
 }
 

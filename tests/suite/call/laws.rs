@@ -1,12 +1,12 @@
 //! A call that is polled whenever it asks to be ends, within a stated number of waits.
 
-use super::spies::{After, Log, Purse, Spy};
 use core::time::Duration;
 use proptest::prelude::*;
 use resil_core::call::{Call, CallPolicy, Layers, Request, Step};
 use resil_core::outcome::{FailureClass, Rejected, RetryAt};
 use resil_core::retry::RetryPolicy;
 use resil_core::{ErrorCode, Instant};
+use resil_tests::spies::{After, Log, Purse, Spy};
 
 proptest! {
     #[test]

@@ -1,12 +1,12 @@
 //! Layers are asked in their order, and what a later one refuses costs the earlier ones nothing.
 
-use super::spies::{Log, Spy};
 use core::time::Duration;
 use resil_core::call::{Call, CallPolicy, End, Gate, Layers, Request, Step};
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState, State};
 use resil_core::outcome::{FailureClass, Rejected, RetryAt};
 use resil_core::rate_limit::{BucketState, Limit, RateLimitConfig, TokenBucket};
 use resil_core::{ErrorCode, Instant, Outcome, valid};
+use resil_tests::spies::{Log, Spy};
 
 const NOW: Instant = Instant::from_nanos(5);
 const FULL: Rejected = Rejected::new(ErrorCode::BulkheadFull, RetryAt::Unknown);

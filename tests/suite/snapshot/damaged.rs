@@ -13,6 +13,7 @@ use resil_core::rate_limit::{
 use resil_core::snapshot::{Persist, SnapshotError};
 use resil_core::throttle::{AdaptiveThrottle, ThrottleState};
 use resil_core::{Instant, Outcome, valid};
+use resil_tests::laws::kept::restores;
 
 /// Where to write what, and when.
 type Damage = (Vec<(usize, u8)>, Instant);
@@ -24,12 +25,12 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 /// What restores is a state that this policy can have: it can be saved and restores again.
-fn restores_to_what_can_be_saved<P: Persist>(
+fn restored_from<P: Persist>(
     policy: &P,
     state: &P::State,
     at: Instant,
     (damage, now): &Damage,
-) -> Result<Option<P::State>, TestCaseError>
+) -> Option<P::State>
 where
     P::State: Debug,
 {
@@ -40,11 +41,7 @@ where
             body[2 + place % P::PAYLOAD] = byte;
         }
     });
-    let Ok(restored) = policy.restore(&bytes, *now) else { return Ok(None) };
-    let mut again = vec![0; P::LEN];
-    prop_assert_eq!(policy.save(&restored, *now, &mut again), Ok(P::LEN));
-    prop_assert!(policy.restore(&again, *now).is_ok(), "{restored:?}");
-    Ok(Some(restored))
+    restores(policy, &bytes, *now)
 }
 
 /// A limit that is full within what it can owe, whatever it was restored from.
@@ -56,7 +53,7 @@ where
     let mut state = L::FRESH;
     let cost = policy.available(&state, start) / 2;
     policy.try_acquire(&mut state, cost, start).unwrap();
-    let restored = restores_to_what_can_be_saved(policy, &state, start, damage)?;
+    let restored = restored_from(policy, &state, start, damage);
     let Some(mut restored) = restored else { return Ok(()) };
     let now = damage.1;
     if now.as_nanos() < 1 << 62 {
@@ -81,7 +78,7 @@ where
         policy.record(&mut state, permit, Outcome::Success, 0, now);
     }
     let start = start.saturating_add(Duration::from_secs(10));
-    let restored = restores_to_what_can_be_saved(policy, &state, start, damage)?;
+    let restored = restored_from(policy, &state, start, damage);
     let Some(mut state) = restored else { return Ok(()) };
     let mut now = damage.1;
     for outcome in [Outcome::Success, Outcome::Failure(FailureClass::Timeout), Outcome::Success] {
@@ -149,7 +146,7 @@ proptest! {
             let outcome = if call % 3 == 0 { Outcome::Success } else { Outcome::Ignored };
             throttle.record(&mut state, permit, outcome, start);
         }
-        let restored = restores_to_what_can_be_saved(&throttle, &state, start, &damage)?;
+        let restored = restored_from(&throttle, &state, start, &damage);
         let end = damage.1.saturating_add(throttle.window());
         if end < Instant::MAX {
             prop_assert!(restored.is_none_or(|state| throttle.is_fresh(&state, end)));
@@ -165,7 +162,7 @@ proptest! {
             let _ = policy.record_numbered(&mut state, beat, now);
         }
         let now = start.saturating_add(Duration::from_millis(8_000));
-        let restored = restores_to_what_can_be_saved(&policy, &state, now, &damage)?;
+        let restored = restored_from(&policy, &state, now, &damage);
         if let Some(state) = restored {
             let until = policy.next_deadline(&state, damage.1);
             prop_assert!(until.is_none_or(|until| until > damage.1));
@@ -174,6 +171,6 @@ proptest! {
             let _ = (policy.phi(&state, damage.1), policy.phi(&state, Instant::MAX));
         }
         let hysteresis = valid!(Hysteresis::new(2, 3));
-        restores_to_what_can_be_saved(&hysteresis, &HysteresisState::new(), start, &damage)?;
+        restored_from(&hysteresis, &HysteresisState::new(), start, &damage);
     }
 }

@@ -114,6 +114,10 @@ impl<const WORDS: usize> Statistics for CountStats<WORDS> {
         assert!(WORDS >= 1 && WORDS <= 2_047, "a window has 32 to 65,504 calls");
         Self { failed: [0; WORDS], slow: [0; WORDS], next: 0, calls: 0, failures: 0, slow_calls: 0 }
     };
+
+    fn is_empty(&self) -> bool {
+        self.calls == 0
+    }
 }
 
 /// Writes a bit of a ring over the one that leaves, and keeps their sum. A place that is not taken

@@ -84,6 +84,10 @@ const _: () = assert!(size_of::<TimeStats<10>>() <= 24 + 10 * 12);
 
 impl<const K: usize> Statistics for TimeStats<K> {
     const EMPTY: Self = Self(Tally::EMPTY);
+
+    fn is_empty(&self) -> bool {
+        counts(*self.0.totals()).calls == 0
+    }
 }
 
 const fn counts([calls, failures, slow]: [u32; 3]) -> Counts {

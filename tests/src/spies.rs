@@ -1,29 +1,33 @@
 //! Gates, a budget and a hedge that do as they are told and remember everything.
 
+use alloc::rc::Rc;
 use core::cell::RefCell;
 use core::time::Duration;
 use resil_core::call::{Budget, End, Extra, Gate, Hedging, Request};
 use resil_core::hedge::HedgeDecision;
 use resil_core::outcome::{FailureClass, Rejected, RetryAt, RetryHint};
 use resil_core::{ErrorCode, Instant, Outcome};
-use std::rc::Rc;
 
 /// What has happened, in order, as words.
-pub(super) type Log = Rc<RefCell<Vec<String>>>;
+pub type Log = Rc<RefCell<Vec<String>>>;
 
 /// A gate that lends numbered permits, unless it was told to refuse.
 #[derive(Debug)]
-pub(super) struct Spy {
-    pub(super) name: &'static str,
-    pub(super) refuses: Option<Rejected>,
+pub struct Spy {
+    /// What it is called in the log.
+    pub name: &'static str,
+    /// What it says instead of lending.
+    pub refuses: Option<Rejected>,
     /// Permits that are out.
-    pub(super) out: Vec<u32>,
+    pub out: Vec<u32>,
     issued: u32,
     log: Log,
 }
 
 impl Spy {
-    pub(super) fn new(name: &'static str, log: &Log) -> Self {
+    /// One that lends.
+    #[must_use]
+    pub fn new(name: &'static str, log: &Log) -> Self {
         Self { name, refuses: None, out: Vec::new(), issued: 0, log: Rc::clone(log) }
     }
 }
@@ -60,7 +64,9 @@ impl Gate for Spy {
     }
 }
 
-pub(super) fn word(outcome: Outcome) -> &'static str {
+/// The word for an outcome.
+#[must_use]
+pub const fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Success => "success",
         Outcome::Failure(FailureClass::Timeout) => "timeout",
@@ -72,23 +78,28 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
 
 /// A budget of so many extra attempts.
 #[derive(Debug)]
-pub(super) struct Purse {
-    pub(super) left: u32,
+pub struct Purse {
+    /// How many more it pays.
+    pub left: u32,
     /// Charges that are neither settled nor refunded.
-    pub(super) out: u32,
-    pub(super) begun: u32,
-    pub(super) settled: Vec<Outcome>,
+    pub out: u32,
+    /// Calls that began.
+    pub begun: u32,
+    /// How attempts ended, paid for or not.
+    pub settled: Vec<Outcome>,
 }
 
 impl Purse {
-    pub(super) fn of(left: u32) -> Self {
+    /// One that pays so many.
+    #[must_use]
+    pub const fn of(left: u32) -> Self {
         Self { left, out: 0, begun: 0, settled: Vec::new() }
     }
 }
 
 /// What an extra attempt has cost.
 #[derive(Debug)]
-pub(super) struct Coin;
+pub struct Coin;
 
 impl Budget for Purse {
     type Charge = Coin;
@@ -119,15 +130,19 @@ impl Budget for Purse {
 
 /// One hedge after a fixed time.
 #[derive(Clone, Debug)]
-pub(super) struct After {
-    pub(super) delay: Option<Duration>,
-    pub(super) early: bool,
+pub struct After {
+    /// After how long; `None`: never.
+    pub delay: Option<Duration>,
+    /// Whether a failure starts it at once.
+    pub early: bool,
     /// The latencies that were recorded.
-    pub(super) latencies: Vec<Duration>,
+    pub latencies: Vec<Duration>,
 }
 
 impl After {
-    pub(super) fn new(delay: Option<Duration>, early: bool) -> Self {
+    /// One such.
+    #[must_use]
+    pub const fn new(delay: Option<Duration>, early: bool) -> Self {
         Self { delay, early, latencies: Vec::new() }
     }
 }
