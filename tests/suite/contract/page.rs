@@ -37,6 +37,28 @@ struct Row<'r> {
     cells: Cells,
 }
 
+/// The patches of `broken`, and the test that catches each.
+fn broken(proofs: &Proofs) -> (String, usize) {
+    let mut patches: Vec<_> = fs::read_dir(root().join("tests/broken"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "patch"))
+        .collect();
+    patches.sort();
+    let rows = patches.iter().map(|path| {
+        let text = fs::read_to_string(path).unwrap();
+        let (test, what) = (text.lines().next().unwrap(), text.lines().nth(1).unwrap());
+        let package = test.split(' ').next().unwrap().replace("resil-tests", "tests/suite");
+        let name = test.rsplit("::").next().unwrap().rsplit(' ').next().unwrap();
+        let cells = proofs.cells(&[format!("{package}/::{name}")]);
+        let cells = cells.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let test = &cells.values().next().unwrap()[0];
+        let file = path.file_name().unwrap().to_str().unwrap();
+        format!("| [{what}](broken/{file}) | [{}]({}) |\n", test.name, test.link)
+    });
+    (rows.collect(), patches.len())
+}
+
 pub(crate) fn page(machines: &[Machine], proofs: &Proofs) -> String {
     let instead = what_resil_does_instead();
     let guards = guards(machines, proofs, &instead);
@@ -62,11 +84,14 @@ pub(crate) fn page(machines: &[Machine], proofs: &Proofs) -> String {
     let proved: usize = sums.iter().map(|sum| sum.proved).sum();
     let cells: usize = sums.iter().map(|sum| sum.cells).sum();
     let numbers: BTreeSet<_> = instead.keys().collect();
+    let (broken, copies) = broken(proofs);
     format!(
         "{HEAD}\n{laws} laws, each proved on one engine at least, and {} pitfalls ({pitfalls} rows: some concern \
          several machines). Of {cells} cells {proved} name a proof and {} say nothing.\n\n\
          | machine | laws | pitfalls | core | std | embassy | Cortex-M |\n|---|---|---|---|---|---|---|\n\
-         {rows}| in all | {laws} | {pitfalls} | {} |\n{tables}",
+         {rows}| in all | {laws} | {pitfalls} | {} |\n{tables}\n## Broken copies\n\n`tests/broken/check` \
+         plants each of these {copies} mistakes in a copy and sees the test fail.\n\n| mistake | caught by |\n\
+         |---|---|\n{broken}",
         numbers.len(),
         cells - proved,
         sums.map(shown).join(" | "),
