@@ -2,8 +2,8 @@
 
 use super::beside::EveryClock;
 use super::driven;
+use core::cell::RefCell;
 use resil_tests::vectors::direct::subject;
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 /// What a script was decided by.

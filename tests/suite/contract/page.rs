@@ -3,8 +3,8 @@
 use super::laws::{Engine, Machine};
 use super::proofs::{Cells, Proofs};
 use super::root;
+use core::fmt::Write;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::fs;
 
 const HEAD: &str = "\
