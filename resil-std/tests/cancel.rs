@@ -5,6 +5,7 @@ mod paused_time;
 
 use core::cell::{Cell, RefCell};
 use core::future::Future;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use paused_time::{at_zero, drop_after, ms};
 use resil_std::clock::Sleep;
@@ -12,13 +13,16 @@ use resil_std::core::backoff::Jitter;
 use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy};
 use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
 use resil_std::core::deadline::Deadline;
+use resil_std::core::health::HealthStatus;
 use resil_std::core::hedge::HedgePolicy;
 use resil_std::core::outcome::FailureClass;
 use resil_std::core::rate_limit::{Limit, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
 use resil_std::core::{Clock, Ratio, valid};
+use resil_std::health::HealthChecker;
 use resil_std::{CircuitBreaker, Peer, SystemClock, retry_with_policy, timeout, timeout_at};
+use std::sync::Arc;
 use tokio::time::advance;
 
 fn no_entropy() -> u32 {
@@ -357,4 +361,50 @@ async fn a_sleep_that_is_dropped_anywhere_is_over() {
     )
     .await;
     assert_eq!(polls, 1_000_usize.div_ceil(30) + 1);
+}
+
+/// How often a check was begun, and how often it ended.
+#[derive(Default)]
+struct Runs {
+    begun: AtomicU32,
+    ended: AtomicU32,
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_after_health_that_is_dropped_anywhere_leaves_its_run_to_the_next() {
+    let registered = async || {
+        let (checker, runs) = (HealthChecker::new(), Arc::new(Runs::default()));
+        let seen = Arc::clone(&runs);
+        let check = move || {
+            let seen = Arc::clone(&seen);
+            async move {
+                seen.begun.fetch_add(1, Ordering::Relaxed);
+                sleep(300).await;
+                seen.ended.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        checker.register_check("peers", check).unwrap();
+        (checker, runs)
+    };
+    let mut joined = 0;
+    for polls in 0..1_000 {
+        let (checker, runs) = registered().await;
+        let done = drop_after(polls, checker.get_overall_health(), STEP).await;
+        let (begun, ended) = (&runs.begun, &runs.ended);
+        let going = begun.load(Ordering::Relaxed) - ended.load(Ordering::Relaxed);
+        joined += going;
+        let next = ended.load(Ordering::Relaxed) + 1;
+        assert_eq!(checker.get_overall_health().await.status, HealthStatus::Healthy);
+        assert_eq!(
+            begun.load(Ordering::Relaxed),
+            next,
+            "after {polls} polls one goes on or begins"
+        );
+        assert_eq!(ended.load(Ordering::Relaxed), next);
+        if done.is_some() {
+            assert!(joined > 5, "nobody went away while it ran");
+            return;
+        }
+    }
+    panic!("not done after a thousand polls");
 }

@@ -6,8 +6,10 @@ mod driven;
 mod gate;
 mod mock;
 mod paused;
+pub(crate) mod played;
 mod random;
 
+use played::Through;
 use resil_tests::vectors::policies::{
     BreakerPolicy, BulkheadPolicy, LimitPolicy, NoPolicy, RetrySettings, WatchdogPolicy,
 };
@@ -39,24 +41,27 @@ impl<P> Player<P> {
         }
     }
 
-    /// The first script whose trace is not the expected one.
-    fn check(&self, scripts: &[Script<P>]) -> Result<(), String> {
-        let mut played = 0;
+    /// The names of the scripts that it has played, or the first whose trace is not the expected one.
+    fn check<'s>(&self, scripts: &'s [Script<P>]) -> Result<Vec<&'s str>, String> {
+        let mut played = vec![];
         for script in scripts.iter().filter(|script| (self.can)(script)) {
             let (trace, expected) = ((self.play)(script), script.expected());
             if trace != expected {
                 return Err(format!("{}\n--- expected\n{expected}--- decided\n{trace}", self.name));
             }
-            played += 1;
+            played.push(script.name.as_str());
         }
-        if played == 0 { Err(format!("{}: nothing played", self.name)) } else { Ok(()) }
+        if played.is_empty() { Err(format!("{}: nothing played", self.name)) } else { Ok(played) }
     }
 }
 
 fn conform<P: DeserializeOwned>(file: &str, players: &[Player<P>]) {
     let scripts = load(file);
     for player in players {
-        player.check(&scripts).unwrap_or_else(|difference| panic!("{file}.toml, {difference}"));
+        match player.check(&scripts) {
+            Ok(names) => played::note(file, player.name, &names, Through::ItsAdapter),
+            Err(difference) => panic!("{file}.toml, {difference}"),
+        }
     }
 }
 

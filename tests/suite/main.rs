@@ -12,6 +12,7 @@ mod call;
 mod chaos;
 mod circuit_breaker;
 mod conformance;
+mod contract;
 mod deadline;
 mod ejection;
 mod endurance;

@@ -1,5 +1,6 @@
 //! The names of the tests against the table in `PITFALLS.md`: neither knows a number the other does not.
 
+use crate::contract::sources::rust_files;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::path::Path;
 type Guards = BTreeSet<(u32, String)>;
 
 /// The numbers in the names of the functions of `source`: `fn a_b_pitfalls_41_60(` has 41 and 60.
-fn numbers_in_names(source: &str) -> BTreeSet<u32> {
+pub(crate) fn numbers_in_names(source: &str) -> BTreeSet<u32> {
     source
         .split("fn ")
         .skip(1)
@@ -34,19 +35,15 @@ fn guards_in_table(table: &str) -> Guards {
     guards
 }
 
-/// Everything under `folder`, but what cargo builds, what is hidden and the samples of this file.
-fn guards_in_files(root: &Path, folder: &Path, guards: &mut Guards) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
-            guards_in_files(root, &path, guards);
-        } else if name.ends_with(".rs") && !path.ends_with("suite/pitfalls.rs") {
-            let file = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-            let numbers = numbers_in_names(&fs::read_to_string(&path).unwrap());
-            guards.extend(numbers.into_iter().map(|number| (number, file.clone())));
-        }
-    }
+/// Those of all sources but this one, which has samples.
+fn guards_in_files(root: &Path) -> Guards {
+    let sources =
+        rust_files(root).into_iter().filter(|(file, _)| file != "tests/suite/pitfalls.rs");
+    sources
+        .flat_map(|(file, source)| {
+            numbers_in_names(&source).into_iter().map(move |number| (number, file.clone()))
+        })
+        .collect()
 }
 
 /// What is wrong between the two, one line each.
@@ -63,8 +60,7 @@ fn differences(tests: &Guards, table: &Guards) -> Vec<String> {
 fn every_number_has_a_row_and_every_row_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let table = guards_in_table(&fs::read_to_string(root.join("tests/PITFALLS.md")).unwrap());
-    let mut tests = Guards::new();
-    guards_in_files(root, root, &mut tests);
+    let tests = guards_in_files(root);
     assert!(table.len() > 50 && tests.len() > 50, "found nothing to compare");
     assert_eq!(differences(&tests, &table), [""; 0]);
 }

@@ -65,7 +65,7 @@ fn a_load_and_a_store_would_admit_too_many() {
 }
 
 #[test]
-fn what_is_given_back_is_there_once_pitfalls_55_57() {
+fn what_is_given_back_is_there_once_pitfalls_55_57_64() {
     model(|| {
         let (limiter, _) = limiter(3);
         let others = limiter.clone();

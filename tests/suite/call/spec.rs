@@ -221,6 +221,11 @@ fn hedges_count_as_attempts_and_are_paid_for() {
     bench.purse.left = 0;
     let _first = bench.attempt(s(0));
     assert_eq!(bench.poll(s(1)), Step::Wait { until: None, in_flight: 1 }, "nobody pays");
+
+    let mut bench = Bench::of(retry()).hedging(Duration::from_millis(1), true);
+    let (_first, left) = (bench.attempt(s(0)), bench.purse.left);
+    let _hedge = bench.attempt(s(1));
+    assert_eq!((bench.purse.left, bench.purse.out), (left - 1, 1), "paid for once");
 }
 
 #[test]

@@ -1,28 +1,34 @@
 //! The machines beside each of three clocks: a number, tokio's paused time as resil-std reads it, and
 //! embassy's mock driver as resil-embassy reads it.
 
+use super::played::{Through, note};
 use super::{mock, paused};
 use resil_core::ManualClock;
 use resil_tests::vectors::beside::{Subject, Timeline, play};
 use resil_tests::vectors::direct::{Visitor, subject};
 use resil_tests::vectors::{Script, load};
 
-struct EveryClock<'f>(&'f str);
+/// Plays a file on every clock.
+pub(super) struct EveryClock<'f>(pub(super) &'f str);
 
 impl Visitor for EveryClock<'_> {
     type Output = ();
 
     fn visit<S: Subject>(self) {
-        let scripts = load(self.0);
-        check::<ManualClock, S>(self.0, &scripts);
-        check::<paused::Runtime, S>(self.0, &scripts);
-        check::<mock::Driver, S>(self.0, &scripts);
+        let (file, scripts) = (self.0, load(self.0));
+        check::<ManualClock, S>(file, &scripts, Through::ItsClock);
+        check::<paused::Runtime, S>(file, &scripts, Through::ItsClock);
+        check::<mock::Driver, S>(file, &scripts, Through::ItsClock);
     }
 }
 
 /// Plays scripts on one clock, those that it can, and compares.
-pub(super) fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Policy>]) {
-    let mut played = 0;
+pub(super) fn check<T: Timeline, S: Subject>(
+    file: &str,
+    scripts: &[Script<S::Policy>],
+    through: Through,
+) {
+    let mut played = vec![];
     let can = |script: &&Script<S::Policy>| {
         script.is_within(T::RESOLUTION) && (T::CAN_STEP_BACK || !script.steps_back())
     };
@@ -33,9 +39,10 @@ pub(super) fn check<T: Timeline, S: Subject>(file: &str, scripts: &[Script<S::Po
             "{file}.toml, {}\n--- expected\n{expected}--- decided\n{trace}",
             T::NAME
         );
-        played += 1;
+        played.push(script.name.as_str());
     }
-    assert!(played > 0, "{file}.toml, {}: nothing played", T::NAME);
+    assert!(!played.is_empty(), "{file}.toml, {}: nothing played", T::NAME);
+    note(file, T::NAME, &played, through);
 }
 
 /// Plays `vectors/<file>.toml` on every clock.

@@ -7,6 +7,7 @@
 
 use super::beside::check;
 use super::mock;
+use super::played::Through;
 use core::cell::{Cell, RefCell};
 use core::future::{Future, poll_fn};
 use core::marker::PhantomData;
@@ -28,13 +29,13 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 #[test]
-fn call_through_the_driver_of_embassy() {
-    check::<mock::Driver, Driven<OnEmbassy>>("call", &load("call"));
+pub(super) fn call_through_the_driver_of_embassy() {
+    check::<mock::Driver, Driven<OnEmbassy>>("call", &load("call"), Through::ItsAdapter);
 }
 
 #[test]
-fn call_through_the_driver_of_std() {
-    check::<Told, Driven<OnStd>>("call", &load("call"));
+pub(super) fn call_through_the_driver_of_std() {
+    check::<Told, Driven<OnStd>>("call", &load("call"), Through::ItsAdapter);
 }
 
 fn no_entropy() -> u32 {

@@ -48,7 +48,7 @@ mod tests {
     use crate::rate_limit::{RateLimitConfig, TokenBucket};
 
     #[test]
-    fn an_attempt_that_was_not_made_costs_nothing() {
+    fn an_attempt_that_was_not_made_costs_nothing_pitfall_21() {
         let mut limiter = Limiter::new(TokenBucket::new(RateLimitConfig::DEFAULT));
         let now = Instant::from_nanos(5);
         let request = Request { cost: 4, ..Request::ONE };

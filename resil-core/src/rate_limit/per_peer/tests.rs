@@ -81,6 +81,8 @@ fn newcomers_are_refused_on_request() {
 #[test]
 fn only_what_equals_fresh_is_evicted_pitfall_100() {
     let mut table = full();
+    assert!(table.check(&100, 1, NOW).is_ok(), "by the bucket that newcomers share");
+    assert!((0..8).all(|id| table.available(&id, NOW) == 9), "nobody made room, or was forgiven");
     table.check(&5, 1, NOW).unwrap();
     assert!(table.check(&100, 1, later(600)).is_ok(), "seven slots are as good as fresh");
     assert!(table.check(&101, 10, later(600)).is_ok());
