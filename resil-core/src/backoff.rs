@@ -376,6 +376,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_nothing_however_often_it_is_doubled() {
+        for attempt in [0, 1, 63, 64, 65, u32::MAX] {
+            let delay = exponential_backoff(attempt, Duration::ZERO, Ratio::TWO, Duration::MAX);
+            assert_eq!(delay, Duration::ZERO, "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn the_delays_of_a_backoff_never_end() {
+        assert_eq!(Backoff::DEFAULT.delays().size_hint(), (usize::MAX, None));
+    }
+
+    #[test]
     fn spreading_reaches_both_ends() {
         assert_eq!(up_to(9, 0), 0);
         assert_eq!(up_to(9, u32::MAX), 9);
