@@ -384,6 +384,14 @@ mod tests {
     }
 
     #[test]
+    fn policies_of_the_same_settings_are_equal_whatever_the_curve() {
+        for curve in [Curve::Fixed, Curve::Linear, Curve::Exponential(Ratio::new(3, 2))] {
+            let build = || Backoff::builder().curve(curve).build().unwrap();
+            assert_eq!(build(), build());
+        }
+    }
+
+    #[test]
     fn the_delays_of_a_backoff_never_end() {
         assert_eq!(Backoff::DEFAULT.delays().size_hint(), (usize::MAX, None));
     }
