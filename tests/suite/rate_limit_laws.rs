@@ -184,7 +184,7 @@ fn strict(quota: Quota) -> Option<StrictBucket> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::cases(400))]
 
     #[test]
     fn bucket_never_admits_more_than_burst_and_rate(

@@ -332,7 +332,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::cases(2_000))]
 
     /// Answers, states, deadlines and transitions are the oracle's, whatever happens in which order.
     #[test]

@@ -203,7 +203,7 @@ fn ends(run: &mut Run, within: Duration) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(300)
+        ..crate::cases(300)
     })]
 
     #[test]

@@ -146,7 +146,7 @@ fn run<L: Reserve + Clone>(limit: &L, quota: Quota, ops: &[Op], start: u64) -> (
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
 
     #[test]
     fn reservations_keep_the_law_at_their_instants_whatever_is_cancelled(
