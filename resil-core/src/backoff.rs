@@ -376,6 +376,63 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_nothing_however_often_it_is_doubled() {
+        for attempt in [0, 1, 63, 64, 65, u32::MAX] {
+            let delay = exponential_backoff(attempt, Duration::ZERO, Ratio::TWO, Duration::MAX);
+            assert_eq!(delay, Duration::ZERO, "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn policies_of_the_same_settings_are_equal_whatever_the_curve() {
+        for curve in [Curve::Fixed, Curve::Linear, Curve::Exponential(Ratio::new(3, 2))] {
+            let build = || Backoff::builder().curve(curve).build().unwrap();
+            assert_eq!(build(), build());
+        }
+    }
+
+    #[test]
+    fn a_base_that_is_no_power_of_two_is_exact_to_the_nanosecond() {
+        for (attempt, nanos) in
+            [(7, 1_072_135), (100, 2_704_814), (511, 161_518_400), (1_000, 20_959_155_638)]
+        {
+            let base = Ratio::new(101, 100);
+            let delay = exponential_backoff(attempt, Duration::from_millis(1), base, Duration::MAX);
+            assert_eq!(delay, Duration::from_nanos(nanos), "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn a_delay_that_no_clock_counts_is_the_longest_there_is() {
+        let hour = Duration::from_secs(3600);
+        for attempt in [23, 40, 63, 64, 65, u32::MAX] {
+            let delay = exponential_backoff(attempt, hour, Ratio::TWO, Duration::MAX);
+            assert_eq!(delay, Duration::from_nanos(u64::MAX), "attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn equal_and_quarter_jitter_reach_both_of_their_ends() {
+        let four = Duration::from_secs(4);
+        for (jitter, low, high) in [(Jitter::Equal, 2, 4), (Jitter::Quarter, 3, 5)] {
+            let builder = Backoff::builder().curve(Curve::Fixed).initial_delay(four);
+            let backoff = builder.jitter(jitter).build().unwrap();
+            let ends = [0, u32::MAX].map(|entropy| backoff.jittered(0, None, entropy));
+            assert_eq!(ends[0], Duration::from_secs(low), "{jitter:?}");
+            assert!(ends[1] <= Duration::from_secs(high), "{jitter:?}");
+            assert!(ends[1] > Duration::from_secs(high) - 2 * NANO, "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn the_delays_of_a_backoff_follow_its_curve_and_never_end() {
+        let first = [1, 2, 4].map(Duration::from_secs);
+        assert!(Backoff::DEFAULT.delays().take(3).eq(first));
+        assert_eq!(Backoff::DEFAULT.max_nanos(), 60 * SECOND);
+        assert_eq!(Backoff::DEFAULT.delays().size_hint(), (usize::MAX, None));
+    }
+
+    #[test]
     fn spreading_reaches_both_ends() {
         assert_eq!(up_to(9, 0), 0);
         assert_eq!(up_to(9, u32::MAX), 9);

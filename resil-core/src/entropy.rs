@@ -63,3 +63,19 @@ impl<R: rand_core::Rng + ?Sized> Entropy for RandCore<'_, R> {
         self.0.next_u32()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_closure_draws_is_what_it_says_and_it_is_asked_once() {
+        let mut asked = 0;
+        let drawn = (|| {
+            asked += 1;
+            0xDEAD_BEEF
+        })
+        .draw();
+        assert_eq!((drawn, asked), (0xDEAD_BEEF, 1));
+    }
+}

@@ -199,7 +199,7 @@ struct Peer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::cases(400))]
 
     /// Against a list of what each peer said last, with the half of the window it said it in.
     #[test]

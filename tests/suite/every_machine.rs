@@ -61,7 +61,7 @@ macro_rules! every_law {
             use proptest::prelude::*;
 
             proptest! {
-                #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+                #![proptest_config(ProptestConfig { failure_persistence: None, ..crate::cases(200) })]
 
                 #[test]
                 fn looks_are_pure_and_waits_are_ahead(turns in given::turns(given::wild())) {

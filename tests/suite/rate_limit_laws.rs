@@ -54,7 +54,7 @@ pub(super) fn any_way() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::cases(400))]
 
     #[test]
     fn bucket_never_admits_more_than_burst_and_rate(

@@ -25,7 +25,7 @@ pub struct Bench {
 
 impl Bench {
     /// Nothing else uses the SysTick.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         // Safety: called once, and nothing else takes the peripherals.
         let mut timer = unsafe { cortex_m::Peripherals::steal() }.SYST;
         timer.set_clock_source(SystClkSource::Core);

@@ -28,7 +28,7 @@ macro_rules! firmware {
         fn main() -> ! {
             let (decide, measure): (fn(), fn(&mut $crate::Bench)) = ($decide, $measure);
             if cfg!(feature = "run") {
-                measure(&mut $crate::Bench::new());
+                measure(&mut $crate::Bench::begin());
                 $crate::exit()
             }
             loop {

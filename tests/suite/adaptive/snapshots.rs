@@ -66,7 +66,7 @@ fn rounds() -> impl Strategy<Value = Vec<(u64, bool)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::cases(64))]
 
     #[test]
     fn aimd_goes_on_where_it_was(rounds in rounds(), later in 0..1_u64 << 40) {

@@ -103,7 +103,7 @@ fn ratio((above, below): (u16, u16)) -> Ratio {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(crate::cases(600))]
 
     /// Of the last calls.
     #[test]

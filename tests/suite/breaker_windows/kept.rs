@@ -63,7 +63,7 @@ fn alike<W: Window>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::cases(100))]
 
     #[test]
     fn a_restored_breaker_answers_alike(

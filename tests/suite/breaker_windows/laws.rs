@@ -23,7 +23,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(crate::cases(400))]
 
     #[test]
     fn any_history_keeps_the_laws_of_a_count_window(ops in prop::collection::vec(op(), 1..120)) {

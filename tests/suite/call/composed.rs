@@ -361,7 +361,7 @@ fn compare(real: &Real, shared: &Shared, now: i128) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::cases(2_000))]
 
     #[test]
     fn real_machines_decide_in_a_call_as_their_oracles_do(

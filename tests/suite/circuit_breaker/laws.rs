@@ -71,7 +71,7 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::cases(2_000))]
 
     /// Answers, states, deadlines and transitions are the oracle's, whatever happens in which order.
     #[test]

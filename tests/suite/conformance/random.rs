@@ -39,7 +39,7 @@ fn choices() -> impl Strategy<Value = Vec<(u64, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::cases(200))]
 
     #[test]
     fn a_breaker_decides_alike_everywhere(

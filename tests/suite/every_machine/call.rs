@@ -7,7 +7,7 @@ use resil_tests::laws::call;
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(300)
+        ..crate::cases(300)
     })]
 
     #[test]

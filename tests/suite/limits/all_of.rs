@@ -9,7 +9,7 @@ use resil_core::rate_limit::{
 use resil_tests::oracle::rate_limit::Log;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
 
     /// Requests and bytes: each part keeps its law, a refusal touches neither and names the instant.
     #[test]

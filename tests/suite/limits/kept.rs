@@ -51,7 +51,7 @@ where
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::cases(150))]
 
     /// On a clock that has run for a while it answers alike; on one that has just begun it may count
     /// what was before its epoch for longer, and never for less.

@@ -43,7 +43,7 @@ fn there_and_back<L: Limit>(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
 
     #[test]
     fn a_bucket_keeps_its_share_or_what_it_owes(

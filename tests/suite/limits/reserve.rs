@@ -29,7 +29,7 @@ fn any_way() -> impl Strategy<Value = Op> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::cases(300))]
 
     #[test]
     fn reservations_keep_the_law_at_their_instants_whatever_is_cancelled(

@@ -20,7 +20,7 @@ fn warming() -> impl Strategy<Value = (Quota, WarmUp)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::cases(200))]
 
     #[test]
     fn it_never_admits_more_than_the_bucket_and_refuses_as_exactly(

@@ -138,6 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_bucket_is_inherited_as_an_empty_one_and_not_as_a_debt() {
+        let (old, smaller) = (bucket(10, 4), bucket(10, 1));
+        let mut state = BucketState::FRESH;
+        old.try_acquire(&mut state, 4, at(500)).unwrap();
+        let kept = smaller.inherit(&old, &state, at(500));
+        assert_eq!(smaller.full_at(&kept, at(500)), Some(at(510)));
+    }
+
+    #[test]
+    fn a_snapshot_of_the_deepest_debt_is_valid_and_a_deeper_one_is_not() {
+        let bucket = bucket(10, 4);
+        let mut state = BucketState::FRESH;
+        bucket.try_acquire(&mut state, 4, at(0)).unwrap();
+        assert_eq!(bucket.charge(&mut state, 4, at(0)).excess(), 0);
+        let mut bytes = [0; TokenBucket::LEN];
+        bucket.save(&state, at(0), &mut bytes).unwrap();
+        let restored = bucket.restore(&bytes, at(0)).unwrap();
+        assert_eq!(bucket.full_at(&restored, at(0)), bucket.full_at(&state, at(0)));
+        assert_eq!(self::bucket(10, 3).restore(&bytes, at(0)), Err(SnapshotError::Invalid));
+    }
+
+    #[test]
     fn a_snapshot_survives_a_clock_that_restarts_and_no_other_bucket_takes_it() {
         let bucket = bucket(10, 4);
         let mut state = BucketState::FRESH;

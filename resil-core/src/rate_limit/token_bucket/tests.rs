@@ -212,3 +212,27 @@ fn a_refund_gives_back_what_has_not_been_refilled() {
     bucket.refund(&mut state, second, at(112));
     assert!(bucket.available(&state, at(112)) < 4);
 }
+
+#[test]
+fn a_refund_into_a_bucket_that_is_just_empty_is_not_kept_for_anybody() {
+    let bucket = bucket(1, 10, 4);
+    let mut state = BucketState::FRESH;
+    let first = bucket.try_acquire(&mut state, 2, at(0)).unwrap();
+    bucket.try_acquire(&mut state, 2, at(0)).unwrap();
+    assert_eq!(bucket.available(&state, at(0)), 0);
+    bucket.refund(&mut state, first, at(0));
+    assert_eq!(bucket.available(&state, at(0)), 2);
+}
+
+#[test]
+fn what_the_cost_decides_by_itself_is_said_without_a_look() {
+    for bucket in buckets() {
+        let burst = bucket.config().burst_size();
+        assert_eq!(bucket.foregone(0), Some(Ok(())));
+        assert_eq!([bucket.foregone(1), bucket.foregone(burst)], [None, None]);
+        if let Some(above) = burst.checked_add(1) {
+            let never = bucket.foregone(above).unwrap().unwrap_err();
+            assert_eq!(never.code(), ErrorCode::RateLimitCostExceedsBurst);
+        }
+    }
+}
