@@ -330,6 +330,10 @@ pub(crate) fn jittered_delay() -> Vec<Contender> {
         jitter_factor: 1.0,
     });
     vec![
+        contender("empty loop", Kind::Loop, move |n| {
+            let curve = (0..8).map(|attempt| (first << attempt).min(longest)).sum::<u64>();
+            spread(n, |_| curve / 16)
+        }),
         contender("wyrand, multiply-high", Kind::Floor, move |n| {
             spread(n, |attempt| {
                 let delay = (first << attempt).min(longest);

@@ -14,32 +14,34 @@ fn main() {
     let rows = [
         Row {
             title: "bucket, allowed: 1 a microsecond, a refill at each request",
+            threads: 1,
             contenders: contenders::allowed(),
             targets: &[Target::Floor(2.0), Target::FastestPeer(0.5)],
         },
         Row {
             title: "bucket, denied: 1 an hour",
+            threads: 1,
             contenders: contenders::denied(),
             targets: &[Target::Peer("governor", 1.0)],
         },
         Row {
             title: "bucket, denied, and the wait read",
+            threads: 1,
             contenders: contenders::denied_with_wait(),
             targets: &[Target::Floor(2.5)],
         },
         Row {
             title: "breaker, closed: permit, then success",
+            threads: 1,
             contenders: contenders::breaker_closed(),
             targets: &[Target::Nanos(1.0)],
         },
         Row {
             title: "delay, base 2, full jitter, attempts 0 to 7",
+            threads: 1,
             contenders: contenders::jittered_delay(),
             targets: &[Target::Nanos(3.0)],
         },
     ];
-    println!("ns per operation; the empty loop is part of every figure\n");
-    for row in rows {
-        row.run();
-    }
+    measure::run(rows);
 }

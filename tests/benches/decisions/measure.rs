@@ -1,10 +1,15 @@
 //! Interleaved rounds, and the table they end in.
+//!
+//! `--lines` prints a line for each contender instead, for `tests/benches/report`, and `--count` runs
+//! each once, for valgrind: see `tests/benches/count`.
 
 use core::fmt::Write as _;
 use std::time::Instant;
 
 const ROUNDS: usize = 41;
 const OPERATIONS: u64 = 1_000_000;
+/// Of those that valgrind counts: what a batch does besides is then one in thousands.
+const COUNTED: u64 = 10_000;
 
 /// Who is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub(crate) enum Target {
 /// Contenders for the same work.
 pub(crate) struct Row {
     pub(crate) title: &'static str,
+    /// How many ask at once. Instructions are counted where it is one.
+    pub(crate) threads: usize,
     pub(crate) contenders: Vec<Contender>,
     pub(crate) targets: &'static [Target],
 }
@@ -53,8 +60,71 @@ struct Figures {
     least: f64,
 }
 
+/// What the command line asks for: whole tables, or of one kind of line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Output {
+    Table,
+    Lines,
+    Count,
+}
+
+/// Runs the rows whose titles have the word that the command line names, all where it names none.
+pub(crate) fn run(rows: impl IntoIterator<Item = Row>) {
+    let mut arguments = std::env::args().skip(1);
+    let word = arguments.find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    let is_asked = |option| std::env::args().any(|argument| argument == option);
+    let output = match (is_asked("--count"), is_asked("--lines")) {
+        (true, _) => Output::Count,
+        (false, true) => Output::Lines,
+        (false, false) => Output::Table,
+    };
+    if output == Output::Table {
+        println!("ns per operation; the loop around it is part of every figure\n");
+    }
+    for row in rows.into_iter().filter(|row| row.title.contains(&word)) {
+        match output {
+            Output::Count if row.threads == 1 => row.count(),
+            Output::Count => {}
+            Output::Lines => row.run_for_lines(),
+            Output::Table => row.run(),
+        }
+    }
+}
+
+/// A batch, apart from all others: valgrind counts from where this is entered to where it is left.
+#[inline(never)]
+fn counted_batch(batch: &mut dyn FnMut(u64) -> bool) -> bool {
+    batch(COUNTED)
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Floor => "floor",
+            Self::Peer => "peer",
+            Self::Resil => "resil",
+        }
+    }
+}
+
 impl Row {
-    pub(crate) fn run(mut self) {
+    /// Runs each contender once to warm up and once to be counted, and says in which order.
+    fn count(mut self) {
+        for contender in &mut self.contenders {
+            let Contender { name, kind, batch } = contender;
+            assert!(batch(COUNTED) && counted_batch(batch), "{}: {name} decided otherwise", self.title);
+            println!("{}\t{}\t{name}\t{COUNTED}", self.title, kind.name());
+        }
+    }
+
+    fn run_for_lines(mut self) {
+        for Figures { name, kind, median, least } in self.measure() {
+            println!("{}\t{}\t{name}\t{median:.2}\t{least:.2}", self.title, kind.name());
+        }
+    }
+
+    fn run(mut self) {
         let figures = self.measure();
         let fastest = |kind| {
             let medians = figures.iter().filter(|one| one.kind == kind).map(|one| one.median);

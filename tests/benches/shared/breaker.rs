@@ -63,6 +63,7 @@ pub(crate) fn in_a_row(threads: Threads) -> Vec<Contender> {
         ))
         .build();
     vec![
+        threads.ask("empty loop", Kind::Loop, || black_box(true)),
         threads.ask("load, store if needed", Kind::Floor, move || black_box(&floor).call()),
         threads.ask("resil", Kind::Resil, move || {
             black_box(&breaker).call_blocking(|| black_box(Ok::<_, ()>(true))).unwrap_or(false)
@@ -79,6 +80,7 @@ pub(crate) fn of_the_last(threads: Threads) -> Vec<Contender> {
     let clock = Hand::default();
     let breaker = CircuitBreaker::with("peer", LAST_100, EveryError, clock);
     vec![
+        threads.ask("empty loop", Kind::Loop, || black_box(true)),
         threads.ask("load, fetch_add", Kind::Floor, move || black_box(&floor).call()),
         threads.ask("resil", Kind::Resil, move || {
             black_box(&breaker).call_blocking(|| black_box(Ok::<_, ()>(true))).unwrap_or(false)

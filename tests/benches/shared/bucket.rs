@@ -236,6 +236,7 @@ pub(crate) fn stands_still(threads: Threads) -> Vec<Contender> {
     let governor = RateLimiter::direct_with_clock(quota(NANO, ENDLESS), Hand::default());
     let ratelimiter = ratelimiter(NANO, ENDLESS.into(), Hand::default());
     vec![
+        threads.ask("empty loop", Kind::Loop, || black_box(true)),
         threads.ask("fetch_add", Kind::Floor, move || {
             black_box(&counter).fetch_add(1, Ordering::Relaxed) < u64::MAX
         }),

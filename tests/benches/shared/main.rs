@@ -84,50 +84,52 @@ fn main() {
     let rows = [
         Row {
             title: "shared bucket, allowed: time given, a refill at each request",
+            threads: 1,
             contenders: bucket::allowed(),
             targets: &[Target::Floor(1.15), Target::FastestPeer(1.0)],
         },
         Row {
             title: "shared bucket, denied, and the wait read: time given",
+            threads: 1,
             contenders: bucket::denied(),
             targets: &[Target::Peer("governor", 1.0)],
         },
         Row {
             title: "shared bucket, allowed: real clock",
+            threads: 1,
             contenders: bucket::real_clock(),
             targets: &[Target::Above("the clock alone", 3.3)],
         },
         Row {
             title: "shared bucket, two threads",
+            threads: 2,
             contenders: bucket::stands_still(Threads::Two),
             targets: &[Target::Peer("governor", 0.85)],
         },
         Row {
             title: "breaker in a row, closed: one thread",
+            threads: 1,
             contenders: breaker::in_a_row(Threads::One),
             targets: &[Target::Nanos(1.0)],
         },
         Row {
             title: "breaker in a row, closed: two threads",
+            threads: 2,
             contenders: breaker::in_a_row(Threads::Two),
             targets: &[Target::Nanos(1.5)],
         },
         Row {
             title: "breaker of the last calls, closed: one thread",
+            threads: 1,
             contenders: breaker::of_the_last(Threads::One),
             targets: &[Target::Floor(1.4)],
         },
         Row {
             title: "breaker of the last calls, closed: two threads",
+            threads: 2,
             contenders: breaker::of_the_last(Threads::Two),
             targets: &[Target::Floor(1.4)],
         },
     ];
-    println!("ns per operation; the loop around it is part of every figure\n");
-    let word = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
-    for row in rows {
-        if word.as_ref().is_none_or(|word| row.title.contains(word.as_str())) {
-            row.run();
-        }
-    }
+    measure::run(rows);
 }
