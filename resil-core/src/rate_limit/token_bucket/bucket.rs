@@ -1,6 +1,6 @@
 //! What decides by a bucket, and the bucket's transitions for an atomic.
 
-use super::{BucketCharge, BucketState, TokenBucket};
+use super::{BucketCharge, BucketState, Ruling, TokenBucket};
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::rate_limit::{Reserve, StrictBucket};
@@ -78,35 +78,25 @@ pub enum PlainStep {
 
 impl TokenBucket {
     /// [`step`](Self::step) where that is plain, which is nearly always: for a loop that asks until an
-    /// exchange is won, and is to be short. (`step` is made to take little flash.)
+    /// exchange is won, and is to be short.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn plain_step(&self, state: &BucketState, cost: u32, now: Instant) -> PlainStep {
-        if cost == 0 {
-            return PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0));
+        match self.ruling(state, cost, now) {
+            Ruling::Nothing => PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0)),
+            Ruling::Admitted(charge) => {
+                let made = BucketState(charge.after);
+                PlainStep::Admitted(charge, made)
+            }
+            Ruling::Short { opens, .. } => {
+                let opens = Instant::from_nanos(opens);
+                if !self.is_near(opens.as_nanos(), now) || !self.tells(opens) {
+                    return PlainStep::Rare;
+                }
+                let retry = RetryAt::At(opens);
+                PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
+            }
+            Ruling::Never(_) => PlainStep::Rare,
         }
-        let cost = self.token.saturating_mul(cost as u64);
-        let Some(room) = self.full.checked_sub(cost) else {
-            return PlainStep::Rare;
-        };
-        if !self.tells(now) {
-            return PlainStep::Rare;
-        }
-        let now = now.as_nanos();
-        let opens = match state.0.checked_sub(room) {
-            Some(unit) => self.begin(unit),
-            None => 0,
-        };
-        if opens <= now {
-            let unit = self.unit(now);
-            let from = if state.0 > unit { state.0 } else { unit };
-            let after = from.wrapping_add(cost);
-            return PlainStep::Admitted(BucketCharge::new(cost, unit, after), BucketState(after));
-        }
-        if opens.wrapping_sub(now) >= self.refill || opens > self.horizon {
-            return PlainStep::Rare;
-        }
-        let retry = RetryAt::At(Instant::from_nanos(opens));
-        PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
     }
 
     /// [`refund`](crate::rate_limit::Limit::refund) as a pure transition, for whoever may have to try

@@ -33,9 +33,8 @@ impl TokenBucket {
     #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
     #[cfg_attr(target_has_atomic = "32", inline)]
     pub(in crate::rate_limit) const fn unit(&self, now: u64) -> u64 {
-        let half = (1 << 63) | (self.excess >> 1);
         let (high, low) = product(now, self.excess);
-        let (low, carry) = low.overflowing_add(half);
+        let (low, carry) = low.overflowing_add(self.half);
         let guess = now.wrapping_add(high).wrapping_add(carry as u64);
         let next = guess.wrapping_add(1);
         let is_sure = low.checked_add(now.wrapping_add(2)).is_some();
