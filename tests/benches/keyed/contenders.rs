@@ -31,6 +31,17 @@ pub(crate) enum Kind {
     Resil,
 }
 
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Floor => "floor",
+            Self::Peer => "peer",
+            Self::Resil => "resil",
+        }
+    }
+}
+
 /// How many of these ids are admitted.
 pub(crate) type Batch = Box<dyn FnMut(&[u32]) -> usize>;
 

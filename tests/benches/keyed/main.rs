@@ -26,6 +26,11 @@ fn main() {
     if std::env::args().any(|word| word == "flood") {
         return flood::run();
     }
+    if std::env::args().any(|word| word == "--count") {
+        let (mut contenders, _) = contenders::all::<[u8; 32]>(SIZES[0]);
+        let numbers = ids::sequence(SIZES[0], Distribution::Uniform);
+        return rounds::count("keyed, 1000 ids of 32 bytes", &mut contenders, &numbers);
+    }
     for size in SIZES.into_iter().filter(|one| size.is_none_or(|size| size == *one)) {
         if width.is_none_or(|width| width == 8) {
             table::<u64>(size, "u64");

@@ -2,7 +2,7 @@
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::contenders::{Contender, Kind};
+use crate::contenders::{Batch, Contender, Kind};
 
 const ROUNDS: usize = 15;
 /// A contender whose batch takes longer than this gets a tenth of the ids.
@@ -12,6 +12,25 @@ const PATIENCE: u64 = 300_000_000;
 pub(crate) fn on_processor() -> u64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every unix has it");
     time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64
+}
+
+/// So many ids for valgrind: what a batch does besides is then one in thousands.
+const COUNTED: usize = 10_000;
+
+/// A batch, apart from all others: valgrind counts from where this is entered to where it is left.
+#[inline(never)]
+fn counted_batch(batch: &mut Batch, numbers: &[u32]) -> usize {
+    batch(numbers)
+}
+
+/// Runs each once to be counted, and says in which order.
+pub(crate) fn count(title: &str, contenders: &mut [Contender], numbers: &[u32]) {
+    let numbers = &numbers[..COUNTED];
+    for Contender { name, kind, batch } in contenders {
+        assert_eq!(batch(numbers), COUNTED, "{name} decided otherwise");
+        assert_eq!(counted_batch(batch, numbers), COUNTED, "{name} decided otherwise");
+        println!("{title}\t{}\t{name}\t{COUNTED}", kind.name());
+    }
 }
 
 /// Prints what an operation takes each; `numbers` are the ids in their order.

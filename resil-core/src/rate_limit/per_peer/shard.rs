@@ -262,7 +262,27 @@ where
         self.check_newcomer(peer, cost, now, limits)
     }
 
+    /// [`check`](Self::check) for a peer who most likely has a slot, under the limit of his class; `None`
+    /// where that is not seen at once: then ask `check`.
+    #[inline(always)] // so that what a caller does not read is not made
+    pub fn check_resident(
+        &mut self,
+        peer: Peer<'_, K>,
+        cost: u32,
+        now: Instant,
+        limit: &L,
+    ) -> Option<Result<PeerCharge<L::Charge>, Rejected>> {
+        let index = self.likely(peer.hash)?;
+        let place = Place::Slot(self.base.saturating_add(index));
+        let slot = self.slots.as_mut().get_mut(index)?;
+        if !slot.belongs_to(peer.class, peer.id) {
+            return None;
+        }
+        Some(slot.account().try_acquire(limit, place, cost, now))
+    }
+
     /// [`check`](Self::check) for one who has no slot.
+    #[cold]
     fn check_newcomer<'l>(
         &mut self,
         peer: Peer<'_, K>,
@@ -369,15 +389,34 @@ where
     /// The number of the slot that a peer has.
     #[inline]
     pub(super) fn find(&self, peer: Peer<'_, K>) -> Option<usize> {
-        match self.likely(peer.hash) {
-            Some(index) if self.belongs(index, peer) => Some(index),
-            _ => self.scan(peer),
+        self.sets(peer.hash).into_iter().find_map(|start| {
+            match self.tags.as_ref().get(start / SET) {
+                Some(word) => self.find_by_tag(start, tags::alike(*word, peer.hash), peer),
+                None => {
+                    let mut set = self.set(start).iter();
+                    let index = set.position(|slot| slot.belongs_to(peer.class, peer.id))?;
+                    Some(start.saturating_add(index))
+                }
+            }
+        })
+    }
+
+    /// The slot of a peer among those of the set at `start` that have his tag; no other is read.
+    fn find_by_tag(&self, start: usize, mut alike: u64, peer: Peer<'_, K>) -> Option<usize> {
+        while alike != 0 {
+            let index = start.saturating_add(tags::lowest(alike));
+            let slot = self.slots.as_ref().get(index)?;
+            if slot.belongs_to(peer.class, peer.id) {
+                return Some(index);
+            }
+            alike &= alike.wrapping_sub(1);
         }
+        None
     }
 
     /// The number of the slot that most likely is that of somebody with this hash, if he has one. Both
     /// words are read at once, and nothing is branched on before the slot itself is.
-    #[inline]
+    #[inline(always)]
     fn likely(&self, hash: u64) -> Option<usize> {
         let [first, second] = self.sets(hash);
         let tags = self.tags.as_ref();
@@ -385,20 +424,5 @@ where
         let in_second = tags::alike(*tags.get(second / SET)?, hash);
         let (start, alike) = if in_first == 0 { (second, in_second) } else { (first, in_first) };
         Some(start.saturating_add(tags::lowest(alike)))
-    }
-
-    #[inline]
-    fn belongs(&self, index: usize, peer: Peer<'_, K>) -> bool {
-        let slot = self.slots.as_ref().get(index);
-        slot.is_some_and(|slot| slot.belongs_to(peer.class, peer.id))
-    }
-
-    /// [`find`](Self::find) without tags: for newcomers, and where another one has the same tag.
-    fn scan(&self, peer: Peer<'_, K>) -> Option<usize> {
-        self.sets(peer.hash).into_iter().find_map(|start| {
-            let mut set = self.set(start).iter();
-            let index = set.position(|slot| slot.belongs_to(peer.class, peer.id))?;
-            Some(start.saturating_add(index))
-        })
     }
 }
