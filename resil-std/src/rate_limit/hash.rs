@@ -1,7 +1,7 @@
 //! The hash of a table that strangers choose the ids of.
 
 use core::fmt::{self, Debug};
-use core::hash::{BuildHasher, Hasher};
+use core::hash::{BuildHasher, Hash, Hasher};
 
 use std::sync::LazyLock;
 
@@ -52,6 +52,14 @@ impl BuildHasher for RandomHash {
     #[inline(always)]
     fn build_hasher(&self) -> RandomHasher {
         RandomHasher(self.0.build_hasher())
+    }
+
+    #[allow(clippy::manual_hash_one, reason = "this is it")]
+    #[inline(always)] // so that the length of an id that is an array is known
+    fn hash_one<V: Hash>(&self, id: V) -> u64 {
+        let mut hasher = self.build_hasher();
+        id.hash(&mut hasher);
+        hasher.finish()
     }
 }
 

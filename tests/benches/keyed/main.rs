@@ -6,7 +6,8 @@
 //! does not; resil has eight slots for seven ids.
 //!
 //! `cargo bench -p resil-tests --bench keyed -- 1000000 32` runs one size of one kind of id, and
-//! `-- flood` the flood alone.
+//! `-- flood` the flood alone. `--brief` leaves out resil's other forms, and `--lines` prints a line for each
+//! contender, for `tests/benches/report`; `--count` is for valgrind, see `tests/benches/count`.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 

@@ -104,7 +104,7 @@ fn main() {
             title: "shared bucket, two threads",
             threads: 2,
             contenders: bucket::stands_still(Threads::Two),
-            targets: &[Target::Peer("governor", 0.85)],
+            targets: &[Target::Peer("governor", 0.85), Target::OptionToPeer("governor", 0.6)],
         },
         Row {
             title: "breaker in a row, closed: one thread",
