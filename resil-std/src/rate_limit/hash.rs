@@ -5,7 +5,7 @@ use core::hash::{BuildHasher, Hash, Hasher};
 
 use std::sync::LazyLock;
 
-use rapidhash::quality::{RapidHasher, SeedableState};
+use rapidhash::fast::{RapidHasher, SeedableState};
 
 /// What all hashes of this process have in common.
 static SECRETS: LazyLock<[u64; 7]> = LazyLock::new(rand::random);
@@ -15,10 +15,9 @@ static SECRETS: LazyLock<[u64; 7]> = LazyLock::new(rand::random);
 ///
 /// Peers choose their ids, and with a hash that anyone can compute they would choose ids that meet in a
 /// victim's two sets. The seeds, 448 bits from the operating system for the process and 64 for each table,
-/// are what keeps them from it; nobody sees a hash value. It is rapidhash in the form that mixes all bits,
-/// which is keyed, and has no proof behind it as SipHash has. What a
-/// broken one would cost is a newcomer's slot: he would share the overflow bucket. Residents keep what
-/// they have under any hash.
+/// are what keeps them from it; nobody sees a hash value. It is rapidhash, which is keyed, and has no proof
+/// behind it as SipHash has. What a broken one would cost is a newcomer's slot: he would share the overflow
+/// bucket. Residents keep what they have under any hash.
 ///
 /// Whoever wants SipHash gives a [`KeyedHash`](resil_core::rate_limit::KeyedHash) to
 /// [`hasher`](super::RateLimiterBuilder::hasher).

@@ -49,9 +49,10 @@ fn main() {
 fn table<K: Id>(size: usize, kind: &str) {
     let (mut contenders, notes) = contenders::all::<K>(size);
     for distribution in [Distribution::Uniform, Distribution::Zipf] {
-        println!("{size} ids of {kind}, {distribution:?}: ns per operation");
-        rounds::run(&mut contenders, &ids::sequence(size, distribution));
-        println!();
+        let title = format!("{size} ids of {kind}, {distribution:?}");
+        rounds::run(&title, &mut contenders, &ids::sequence(size, distribution));
     }
-    println!("{notes}");
+    if !std::env::args().any(|word| word == "--lines") {
+        println!("{notes}");
+    }
 }

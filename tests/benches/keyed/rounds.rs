@@ -34,7 +34,7 @@ pub(crate) fn count(title: &str, contenders: &mut [Contender], numbers: &[u32]) 
 }
 
 /// Prints what an operation takes each; `numbers` are the ids in their order.
-pub(crate) fn run(contenders: &mut [Contender], numbers: &[u32]) {
+pub(crate) fn run(title: &str, contenders: &mut [Contender], numbers: &[u32]) {
     let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
     let mut lengths = vec![numbers.len(); contenders.len()];
     for round in 0..=ROUNDS {
@@ -61,9 +61,18 @@ pub(crate) fn run(contenders: &mut [Contender], numbers: &[u32]) {
         of_kind.map(|(index, _)| median(index)).min_by(f64::total_cmp).unwrap_or(f64::NAN)
     };
     let (floor, peer) = (best(Kind::Floor), best(Kind::Peer));
+    if std::env::args().any(|word| word == "--lines") {
+        for (index, Contender { name, kind, .. }) in contenders.iter().enumerate() {
+            let (median, least) = (median(index), times[index][0]);
+            println!("{title}\t{}\t{name}\t{median:.1}\t{least:.1}", kind.name());
+        }
+        return;
+    }
+    println!("{title}: ns per operation");
     println!("{:38}{:>8}{:>8}{:>9}{:>9}", "", "median", "min", "÷ floor", "÷ peer");
     for (index, contender) in contenders.iter().enumerate() {
         let (name, median, least) = (contender.name, median(index), times[index][0]);
         println!("  {name:36}{median:8.1}{least:8.1}{:9.2}{:9.2}", median / floor, median / peer);
     }
+    println!();
 }
