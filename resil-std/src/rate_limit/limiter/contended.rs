@@ -6,7 +6,6 @@ use resil_core::outcome::RetryAt;
 use resil_core::rate_limit::Bucket;
 use resil_core::{Clock, Instant};
 
-use super::shared::Shared;
 use super::{Charge, Limiter};
 
 impl<L: Bucket, T: Clock> Limiter<L, T> {
@@ -36,6 +35,6 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     /// As [`check_contended`](Self::check_contended).
     #[inline(always)]
     pub fn check_contended_at(&self, tokens: u32, now: Instant) -> Result<Charge, Rejected> {
-        self.ask(tokens, now, Shared::take_contended)
+        self.ask::<true>(tokens, now)
     }
 }
