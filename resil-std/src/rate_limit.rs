@@ -54,7 +54,7 @@ use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
     Limit, PeerCharge, RateLimit, RateLimitConfig, SetLimitError, WhenFull,
 };
-use resil_core::{Clock, ConfigError};
+use resil_core::{Clock, ConfigError, Instant};
 
 use self::table::Table;
 use crate::clock::SystemClock;
@@ -138,7 +138,7 @@ where
     /// window is used up, `RATE_LIMIT_COST_EXCEEDS_BURST` for what can never pass, and
     /// `RATE_LIMIT_TABLE_FULL` where the limiter is set to refuse an id without a slot. Nothing was
     /// taken.
-    #[inline]
+    #[inline(always)]
     pub fn check(&self, id: &K, tokens: u32) -> Result<PeerCharge<L::Charge>, Rejected> {
         self.check_in(0, id, tokens)
     }
@@ -149,20 +149,16 @@ where
     /// # Errors
     ///
     /// As [`check`](Self::check).
-    #[inline]
+    #[inline(always)]
     pub fn check_in(
         &self,
         class: u8,
         id: &K,
         tokens: u32,
     ) -> Result<PeerCharge<L::Charge>, Rejected> {
-        let (answer, now) = self.0.table.check(class, id, tokens, &self.0.clock);
-        if let Err(rejected) = &answer {
-            let kind = EventKind::of_refusal(*rejected);
-            let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
-            log::at!(debug, TARGET, kind; _, ?id, tokens, code, ?retry_after, "refused");
-        }
-        answer
+        self.0.table.check(class, id, tokens, &self.0.clock, |answer, now| {
+            answer.inspect_err(|rejected| log_refusal(id, tokens, *rejected, now))
+        })
     }
 
     /// [`check`](Self::check) for a charge that nobody will give back: the seed's.
@@ -170,7 +166,7 @@ where
     /// # Errors
     ///
     /// As [`check`](Self::check), as the error that names a limiter.
-    #[inline]
+    #[inline(always)]
     pub fn allow(&self, id: &K, tokens: u32) -> Result<(), RateLimitError> {
         self.allow_in(0, id, tokens)
     }
@@ -180,9 +176,15 @@ where
     /// # Errors
     ///
     /// As [`allow`](Self::allow).
-    #[inline]
+    #[inline(always)]
     pub fn allow_in(&self, class: u8, id: &K, tokens: u32) -> Result<(), RateLimitError> {
-        self.check_in(class, id, tokens).map(drop).map_err(RateLimitError::new)
+        self.0.table.check(class, id, tokens, &self.0.clock, |answer, now| match answer {
+            Ok(_) => Ok(()),
+            Err(rejected) => {
+                log_refusal(id, tokens, rejected, now);
+                Err(RateLimitError::new(rejected))
+            }
+        })
     }
 
     /// What [`check`](Self::check) would answer; takes nothing and logs nothing.
@@ -278,6 +280,13 @@ where
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+#[cold]
+fn log_refusal<K: Debug>(id: &K, tokens: u32, rejected: Rejected, now: Instant) {
+    let kind = EventKind::of_refusal(rejected);
+    let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
+    log::at!(debug, TARGET, kind; _, ?id, tokens, code, ?retry_after, "refused");
 }
 
 impl<K, L: Limit, T, H> Clone for RateLimiter<K, L, T, H> {

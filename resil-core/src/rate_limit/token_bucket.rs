@@ -81,6 +81,8 @@ pub struct TokenBucket {
     shortfall: u64,
     /// 1/p - 1 in 2^-64.
     excess: u64,
+    /// 1/2 + 1/2p in 2^-64: half a unit, and what half a nanosecond is.
+    half: u64,
     /// Nanoseconds in which the bucket refills.
     refill: u64,
     /// The last instant that the bucket can tell from later ones.
@@ -136,6 +138,19 @@ impl BucketCharge {
     }
 }
 
+/// What a bucket makes of a request.
+enum Ruling {
+    /// It asks for nothing.
+    Nothing,
+    Admitted(BucketCharge),
+    /// There are enough tokens from the instant `opens` on, when `room` of the bucket is free.
+    Short {
+        opens: u64,
+        room: u64,
+    },
+    Never(ErrorCode),
+}
+
 /// What [`TokenBucket::step`] decides.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -175,8 +190,9 @@ impl TokenBucket {
         let shortfall = quotient((units - window) << 64, units / 2);
         let excess = quotient((shortfall as u128) << 64, (1 << 65) - shortfall as u128);
         let full = token * config.burst_size() as u64;
-        let horizon = LAST_NANO;
-        let mut bucket = Self { config, token, full, shortfall, excess, refill: 0, horizon };
+        let (half, horizon) = ((1 << 63) | (excess >> 1), LAST_NANO);
+        let refill = 0;
+        let mut bucket = Self { config, token, full, shortfall, excess, half, refill, horizon };
         bucket.refill = bucket.begin(full);
         let beyond = bucket.begin(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
@@ -190,38 +206,58 @@ impl TokenBucket {
     /// A refusal has another state to store only when the clock has stepped back by more than two refills.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
+        match self.ruling(state, cost, now) {
+            Ruling::Nothing => Step { outcome: Ok(BucketCharge::NOTHING), store: None },
+            Ruling::Admitted(charge) => {
+                let store = Some(BucketState(charge.after));
+                Step { outcome: Ok(charge), store }
+            }
+            Ruling::Short { opens, room } => {
+                let (opens, store) = if self.is_near(opens, now) || !self.tells(now) {
+                    (opens, None)
+                } else {
+                    let settled = self.settled_for_long(state, now.as_nanos());
+                    (self.begin(settled.wrapping_sub(room)), Some(BucketState(settled)))
+                };
+                Step { outcome: Err(self.short(opens)), store }
+            }
+            Ruling::Never(code) => {
+                Step { outcome: Err(Rejected::new(code, RetryAt::Never)), store: None }
+            }
+        }
+    }
+
+    /// The rule, which is stated here alone: a bucket that is full again at `state` has enough for `cost`
+    /// from the instant on at which all but `cost` of it is there.
+    #[inline(always)]
+    const fn ruling(&self, state: &BucketState, cost: u32, now: Instant) -> Ruling {
         if cost == 0 {
-            return Step { outcome: Ok(BucketCharge::NOTHING), store: None };
+            return Ruling::Nothing;
         }
         if cost > self.config.burst_size() {
-            let never = Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never);
-            return Step { outcome: Err(never), store: None };
+            return Ruling::Never(ErrorCode::RateLimitCostExceedsBurst);
         }
         let cost = self.token.wrapping_mul(cost as u64); // at most what is in a full bucket
         let room = self.full.wrapping_sub(cost);
-        if !self.tells(now) {
-            let never = Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::Never);
-            return Step { outcome: Err(never), store: None };
-        }
-        let now = now.as_nanos();
         let opens = match state.0.checked_sub(room) {
             Some(unit) => self.begin(unit),
             None => 0,
         };
-        if opens <= now {
-            let unit = self.unit(now);
-            let from = if state.0 > unit { state.0 } else { unit };
-            let after = from.wrapping_add(cost);
-            let charge = BucketCharge { cost, until: unit.wrapping_add(cost), after };
-            return Step { outcome: Ok(charge), store: Some(BucketState(after)) };
+        if opens > now.as_nanos() {
+            return Ruling::Short { opens, room };
         }
-        let (opens, store) = if opens.wrapping_sub(now) < self.refill {
-            (opens, None)
-        } else {
-            let settled = self.settled_for_long(state, now);
-            (self.begin(settled.wrapping_sub(room)), Some(BucketState(settled)))
-        };
-        Step { outcome: Err(self.short(opens)), store }
+        if !self.tells(now) {
+            return Ruling::Never(ErrorCode::RateLimitExceeded);
+        }
+        let unit = self.unit(now.as_nanos());
+        let from = if state.0 > unit { state.0 } else { unit };
+        Ruling::Admitted(BucketCharge::new(cost, unit, from.wrapping_add(cost)))
+    }
+
+    /// Whether an instant that has not come yet comes within a refill.
+    #[inline(always)]
+    const fn is_near(&self, opens: u64, now: Instant) -> bool {
+        opens.wrapping_sub(now.as_nanos()) < self.refill
     }
 
     /// [`settled`](Self::settled) for a bucket that will be full only after a whole refill and more,

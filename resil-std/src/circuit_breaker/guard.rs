@@ -114,6 +114,9 @@ impl<C, T: Clock, W: Window> Drop for Guard<C, T, W> {
 }
 
 /// A permit for a call under a handle that outlives it; told back when it is dropped, as a [`Guard`].
+///
+/// Whoever tells it takes it in parts, and where it is dropped it is told out of line: so it needs no
+/// memory in a call that neither fails nor is cancelled.
 pub(super) struct Lent<'a, C, T: Clock, W: Window> {
     shared: &'a Shared<C, T, W>,
     permit: Option<Permit>,
@@ -121,31 +124,39 @@ pub(super) struct Lent<'a, C, T: Clock, W: Window> {
 }
 
 impl<'a, C, T: Clock, W: Window> Lent<'a, C, T, W> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(shared: &'a Shared<C, T, W>, permit: Permit) -> Self {
         Self { shared, permit: Some(permit), born_in_panic: thread::panicking() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn tell(mut self, outcome: Outcome) {
-        if let Some(permit) = &self.permit
-            && self.shared.record_at_a_glance(permit, outcome).is_some()
-        {
-            return mem::forget(self); // told, and there is nothing to free
-        }
-        if let Some(permit) = self.permit.take() {
-            self.shared.record_locked(permit, outcome);
+        let Some(permit) = self.permit.take() else { return };
+        let shared = self.shared;
+        mem::forget(self); // the permit is out of it, and there is nothing to free
+        if shared.record_at_a_glance(&permit, outcome).is_none() {
+            shared.record_locked(permit, outcome);
         }
     }
 }
 
 impl<C, T: Clock, W: Window> Drop for Lent<'_, C, T, W> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.shared.record(permit, unheard(self.born_in_panic));
+            record_unheard(self.shared, permit, self.born_in_panic);
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn record_unheard<C, T: Clock, W: Window>(
+    shared: &Shared<C, T, W>,
+    permit: Permit,
+    born_in_panic: bool,
+) {
+    shared.record(permit, unheard(born_in_panic));
 }
 
 /// How a call ended of which nobody has said so.

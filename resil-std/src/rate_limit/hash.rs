@@ -1,30 +1,34 @@
 //! The hash of a table that strangers choose the ids of.
 
 use core::fmt::{self, Debug};
-use core::hash::{BuildHasher, Hasher};
+use core::hash::{BuildHasher, Hash, Hasher};
 
-use ahash::{AHasher, RandomState};
+use std::sync::LazyLock;
+
+use rapidhash::fast::{RapidHasher, SeedableState};
+
+/// What all hashes of this process have in common.
+static SECRETS: LazyLock<[u64; 7]> = LazyLock::new(rand::random);
 
 /// A fast hash under a random seed of this process: the default of
 /// [`RateLimiter`](super::RateLimiter).
 ///
 /// Peers choose their ids, and with a hash that anyone can compute they would choose ids that meet in a
-/// victim's two sets. The seed, 256 bits from the operating system, is what keeps them from it; nobody
-/// sees a hash value. It is aHash, which is keyed, and has no proof behind it as SipHash has. What a
-/// broken one would cost is a newcomer's slot: he would share the overflow bucket. Residents keep what
-/// they have under any hash.
+/// victim's two sets. The seeds, 448 bits from the operating system for the process and 64 for each table,
+/// are what keeps them from it; nobody sees a hash value. It is rapidhash, which is keyed, and has no proof
+/// behind it as SipHash has. What a broken one would cost is a newcomer's slot: he would share the overflow
+/// bucket. Residents keep what they have under any hash.
 ///
 /// Whoever wants SipHash gives a [`KeyedHash`](resil_core::rate_limit::KeyedHash) to
 /// [`hasher`](super::RateLimiterBuilder::hasher).
 #[derive(Clone)]
-pub struct RandomHash(RandomState);
+pub struct RandomHash(SeedableState<'static>);
 
 impl RandomHash {
     /// A hash under another seed than all others.
     #[must_use]
     pub fn new() -> Self {
-        let [a, b, c, d] = rand::random();
-        Self(RandomState::with_seeds(a, b, c, d))
+        Self(SeedableState::custom(rand::random(), &SECRETS))
     }
 }
 
@@ -44,15 +48,23 @@ impl Debug for RandomHash {
 impl BuildHasher for RandomHash {
     type Hasher = RandomHasher;
 
-    #[inline]
+    #[inline(always)]
     fn build_hasher(&self) -> RandomHasher {
         RandomHasher(self.0.build_hasher())
+    }
+
+    #[allow(clippy::manual_hash_one, reason = "this is it")]
+    #[inline(always)] // so that the length of an id that is an array is known
+    fn hash_one<V: Hash>(&self, id: V) -> u64 {
+        let mut hasher = self.build_hasher();
+        id.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
 /// What [`RandomHash`] makes.
 #[derive(Clone)]
-pub struct RandomHasher(AHasher);
+pub struct RandomHasher(RapidHasher<'static>);
 
 impl Debug for RandomHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,42 +73,42 @@ impl Debug for RandomHasher {
 }
 
 impl Hasher for RandomHasher {
-    #[inline]
+    #[inline(always)]
     fn finish(&self) -> u64 {
         self.0.finish()
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) {
         self.0.write(bytes);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_u8(&mut self, number: u8) {
         self.0.write_u8(number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_u16(&mut self, number: u16) {
         self.0.write_u16(number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_u32(&mut self, number: u32) {
         self.0.write_u32(number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_u64(&mut self, number: u64) {
         self.0.write_u64(number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_u128(&mut self, number: u128) {
         self.0.write_u128(number);
     }
 
-    #[inline]
+    #[inline(always)]
     fn write_usize(&mut self, number: usize) {
         self.0.write_usize(number);
     }

@@ -1,6 +1,7 @@
 //! One limit that everybody shares.
 
 mod cell;
+mod contended;
 mod shared;
 
 use core::fmt;
@@ -132,9 +133,15 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     /// As [`check`](Self::check).
     #[inline(always)] // so that what a caller does not read is not computed
     pub fn check_at(&self, tokens: u32, now: Instant) -> Result<Charge, Rejected> {
+        self.ask::<false>(tokens, now)
+    }
+
+    #[inline(always)] // so that what a caller does not read is not computed
+    fn ask<const BY_ADDING: bool>(&self, tokens: u32, now: Instant) -> Result<Charge, Rejected> {
         let shared = &*self.0;
         let glimpse = shared.line.look();
         let answer = match glimpse.lets_pass(tokens) {
+            true if BY_ADDING => shared.take_contended(tokens, now),
             true => shared.take(tokens, now),
             false => Err(shared.refusal_in_line(tokens, now)),
         };

@@ -95,33 +95,45 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         })
     }
 
-    #[inline]
-    pub(super) fn check(
+    /// Decides, and tells `then` the answer and the instant of it once the lock is free again. Whoever has
+    /// a slot is answered in line, so that what `then` does not read is not made; all else is apart.
+    #[inline(always)]
+    pub(super) fn check<R>(
         &self,
         class: u8,
         id: &K,
         cost: u32,
         clock: &impl Clock,
-    ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
+        then: impl FnOnce(Result<PeerCharge<L::Charge>, Rejected>, Instant) -> R,
+    ) -> R {
         let peer = self.peer(class, id);
-        let shard = self.shard(peer.hash);
+        let mut shard = self.shard(peer.hash);
         if self.pinned.names(peer.hash) {
             drop(shard);
-            return self.check_pinned(peer, cost, clock);
+            let (answer, now) = self.check_pinned(peer, cost, clock);
+            return then(answer, now);
         }
-        self.check_slots(shard, peer, cost, clock)
+        let now = clock.now();
+        if let Some(answer) = shard.check_resident(peer, cost, now, self.limit(peer.class)) {
+            drop(shard);
+            return then(answer, now);
+        }
+        let (answer, now) = self.check_newcomer(shard, peer, cost, now, clock);
+        then(answer, now)
     }
 
-    /// [`check`](Self::check) for somebody who has no limit of his own as long as `shard` is held.
-    #[inline]
-    fn check_slots(
+    /// [`check`](Self::check) for somebody who has neither a slot nor a limit of his own as long as
+    /// `shard` is held.
+    #[cold]
+    #[inline(never)]
+    fn check_newcomer(
         &self,
         mut shard: MutexGuard<'_, Slots<K, L>>,
         peer: Peer<'_, K>,
         cost: u32,
+        now: Instant,
         clock: &impl Clock,
     ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
-        let now = clock.now();
         if let Some(answer) = shard.check(peer, cost, now, |class| self.limit(class)) {
             return (answer, now);
         }
@@ -130,6 +142,7 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
     }
 
     #[cold]
+    #[inline(never)]
     fn check_overflow(
         &self,
         class: u8,
@@ -147,6 +160,7 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
     }
 
     #[cold]
+    #[inline(never)]
     fn check_pinned(
         &self,
         peer: Peer<'_, K>,
@@ -161,7 +175,11 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         check().unwrap_or_else(|| {
             // Of another id, or taken away just now. Nobody gives or takes one from here on.
             let _unchanging = self.pinned.changes();
-            check().unwrap_or_else(|| self.check_slots(self.shard(peer.hash), peer, cost, clock))
+            check().unwrap_or_else(|| {
+                let shard = self.shard(peer.hash);
+                let now = clock.now();
+                self.check_newcomer(shard, peer, cost, now, clock)
+            })
         })
     }
 
@@ -299,13 +317,13 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
     }
 
     /// Who asks. A class that there is not is the first.
-    #[inline]
+    #[inline(always)]
     fn peer<'a>(&self, class: u8, id: &'a K) -> Peer<'a, K> {
         let class = if class <= self.last_class() { class } else { 0 };
         Peer { class, id, hash: self.hasher.hash_one(id) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Slots<K, L>> {
         let shard = self.shards.get(shard_of(hash, self.shards.len()));
         lock(&shard.expect("a number below the number of shards").0)

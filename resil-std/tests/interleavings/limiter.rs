@@ -64,6 +64,65 @@ fn a_load_and_a_store_would_admit_too_many() {
     });
 }
 
+/// A bucket of eight of which one is missing.
+fn begun() -> Limiter<TokenBucket, Hand> {
+    let (limiter, _) = limiter(8);
+    limiter.check(1).unwrap();
+    limiter
+}
+
+#[test]
+fn by_adding_as_many_are_admitted_as_there_are_tokens() {
+    model(|| {
+        let limiter = begun();
+        let rest = limiter.clone();
+        assert_eq!(admitted(move || limiter.check_contended(1).is_ok()), 3);
+        assert_eq!(rest.available(), 4);
+    });
+}
+
+#[test]
+fn adding_admits_no_more_than_there_are_tokens_where_others_take_half_of_them_pitfall_65() {
+    model(|| {
+        let limiter = begun();
+        let others = limiter.clone();
+        let takes = thread::spawn(move || others.check(5).is_ok());
+        // Three are admitted, or are refused and lost.
+        let added = limiter.check_contended(3).is_ok();
+        let taken = takes.join().unwrap();
+        assert!(!(added && taken), "eight of seven");
+        assert!(added || taken);
+    });
+}
+
+#[test]
+fn adding_beside_what_is_given_back_mints_nothing() {
+    model(|| {
+        let (limiter, _) = limiter(8);
+        let taken = limiter.check(2).unwrap();
+        let others = limiter.clone();
+        let gives_back = thread::spawn(move || others.refund(taken));
+        let added = limiter.check_contended(1).is_ok();
+        gives_back.join().unwrap();
+        assert!(added);
+        assert_eq!(limiter.available(), 7);
+    });
+}
+
+#[test]
+#[should_panic = "more than it holds"]
+fn adding_to_a_full_bucket_would_mint() {
+    model(|| {
+        let (bucket, now) = (bucket(2), Instant::from_nanos(100 * TOKEN));
+        let word = AtomicU64::new(0);
+        let ask = move || {
+            let found = BucketState::from_raw(word.fetch_add(bucket.units(1), Ordering::AcqRel));
+            bucket.step(&found, 1, now).outcome.is_ok()
+        };
+        assert!(admitted(ask) <= 2, "more than it holds");
+    });
+}
+
 #[test]
 fn what_is_given_back_is_there_once_pitfalls_55_57_64() {
     model(|| {

@@ -31,6 +31,17 @@ pub(crate) enum Kind {
     Resil,
 }
 
+impl Kind {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Loop => "loop",
+            Self::Floor => "floor",
+            Self::Peer => "peer",
+            Self::Resil => "resil",
+        }
+    }
+}
+
 /// How many of these ids are admitted.
 pub(crate) type Batch = Box<dyn FnMut(&[u32]) -> usize>;
 
@@ -135,6 +146,8 @@ impl<S: BuildHasher> Lines<S> {
 /// What a limiter of many ids is made from, and asked; and notes on its bytes.
 struct Field<K> {
     size: usize,
+    /// Of resil's forms only the one that one gets.
+    is_brief: bool,
     contenders: Vec<Contender>,
     notes: String,
     id: core::marker::PhantomData<K>,
@@ -148,6 +161,9 @@ impl<K: Id> Field<K> {
         kind: Kind,
         make: impl FnOnce(usize) -> A,
     ) {
+        if self.leaves_out(name, kind) {
+            return;
+        }
         let before = heap::held();
         let mut ask = make(self.size);
         let admitted = (0..self.size as u64).filter(|number| ask(&K::of(*number))).count();
@@ -171,6 +187,10 @@ impl<K: Id> Field<K> {
         self.contenders.push(Contender { name, kind, batch: Box::new(batch) });
     }
 
+    fn leaves_out(&self, name: &str, kind: Kind) -> bool {
+        self.is_brief && kind == Kind::Resil && name != "resil"
+    }
+
     /// resil's limiter, at a tenth of free slots; how many ids have found none.
     fn resil<L: Limit + 'static, H: BuildHasher + 'static>(
         &mut self,
@@ -178,6 +198,9 @@ impl<K: Id> Field<K> {
         limit: L,
         hasher: H,
     ) {
+        if self.leaves_out(name, Kind::Resil) {
+            return;
+        }
         let slots = slots_for(self.size);
         let builder = RateLimiter::<K, L>::builder(limit).slots(slots).clock(Hand::default());
         let before = heap::held();
@@ -197,7 +220,8 @@ impl<K: Id> Field<K> {
 
 pub(crate) fn all<K: Id>(size: usize) -> (Vec<Contender>, String) {
     let (contenders, notes, id) = (Vec::new(), String::new(), core::marker::PhantomData::<K>);
-    let mut field = Field { size, contenders, notes, id };
+    let is_brief = std::env::args().any(|word| word == "--brief");
+    let mut field = Field { size, is_brief, contenders, notes, id };
     field.enter("making the id", Kind::Loop, |_| |id: &K| core::hint::black_box(id) == id);
     field.enter("floor: lines of 4, fxhash", Kind::Floor, |size| {
         let mut lines = Lines::new(size, FxBuildHasher);

@@ -6,7 +6,8 @@
 //! does not; resil has eight slots for seven ids.
 //!
 //! `cargo bench -p resil-tests --bench keyed -- 1000000 32` runs one size of one kind of id, and
-//! `-- flood` the flood alone.
+//! `-- flood` the flood alone. `--brief` leaves out resil's other forms, and `--lines` prints a line for each
+//! contender, for `tests/benches/report`; `--count` is for valgrind, see `tests/benches/count`.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
@@ -26,6 +27,11 @@ fn main() {
     if std::env::args().any(|word| word == "flood") {
         return flood::run();
     }
+    if std::env::args().any(|word| word == "--count") {
+        let (mut contenders, _) = contenders::all::<[u8; 32]>(SIZES[0]);
+        let numbers = ids::sequence(SIZES[0], Distribution::Uniform);
+        return rounds::count("keyed, 1000 ids of 32 bytes", &mut contenders, &numbers);
+    }
     for size in SIZES.into_iter().filter(|one| size.is_none_or(|size| size == *one)) {
         if width.is_none_or(|width| width == 8) {
             table::<u64>(size, "u64");
@@ -43,9 +49,10 @@ fn main() {
 fn table<K: Id>(size: usize, kind: &str) {
     let (mut contenders, notes) = contenders::all::<K>(size);
     for distribution in [Distribution::Uniform, Distribution::Zipf] {
-        println!("{size} ids of {kind}, {distribution:?}: ns per operation");
-        rounds::run(&mut contenders, &ids::sequence(size, distribution));
-        println!();
+        let title = format!("{size} ids of {kind}, {distribution:?}");
+        rounds::run(&title, &mut contenders, &ids::sequence(size, distribution));
     }
-    println!("{notes}");
+    if !std::env::args().any(|word| word == "--lines") {
+        println!("{notes}");
+    }
 }

@@ -6,13 +6,16 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use failsafe::CircuitBreaker as _;
-use resil_core::circuit_breaker::{CircuitBreakerConfig, CountWindow};
+use resil_core::circuit_breaker::{CircuitBreakerConfig, CountWindow, TimeWindow};
 use resil_core::outcome::EveryError;
 use resil_core::valid;
 use resil_std::CircuitBreaker;
 
 const LAST_100: CircuitBreakerConfig<CountWindow<4>> =
     valid!(CircuitBreakerConfig::builder().count_window(100).build());
+
+const LAST_MINUTE: CircuitBreakerConfig<TimeWindow<10>> =
+    valid!(CircuitBreakerConfig::builder().time_window(Duration::from_secs(60)).build());
 
 /// Reads a word, and writes it when there is a run to clear.
 #[derive(Default)]
@@ -86,6 +89,31 @@ pub(crate) fn of_the_last(threads: Threads) -> Vec<Contender> {
             black_box(&breaker).call_blocking(|| black_box(Ok::<_, ()>(true))).unwrap_or(false)
         }),
         threads.ask("recloser", Kind::Peer, recloser()),
+    ]
+}
+
+/// A success a call, each of which is counted.
+pub(crate) fn over_time(threads: Threads) -> Vec<Contender> {
+    let floor = Counting::default();
+    let breaker = CircuitBreaker::with("peer", LAST_MINUTE, EveryError, Hand::default());
+    let failsafe = failsafe::Config::new()
+        .failure_policy(failsafe::failure_policy::success_rate_over_time_window(
+            0.5,
+            10,
+            Duration::from_secs(60),
+            failsafe::backoff::constant(Duration::from_secs(60)),
+        ))
+        .build();
+    vec![
+        threads.ask("empty loop", Kind::Loop, || black_box(true)),
+        threads.ask("load, fetch_add", Kind::Floor, move || black_box(&floor).call()),
+        threads.ask("resil", Kind::Resil, move || {
+            black_box(&breaker).call_blocking(|| black_box(Ok::<_, ()>(true))).unwrap_or(false)
+        }),
+        threads.ask("failsafe, with a clock", Kind::Peer, move || {
+            black_box(&failsafe).call(|| black_box(Ok::<_, ()>(true))).unwrap_or(false)
+        }),
+        threads.ask("recloser, of the last 100", Kind::Peer, recloser()),
     ]
 }
 

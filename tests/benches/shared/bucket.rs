@@ -112,7 +112,10 @@ pub(crate) fn allowed() -> Vec<Contender> {
     let ticks = Hand::default();
     let ratelimiter = ratelimiter(MICRO, BURST.into(), ticks.clone());
     vec![
-        contender("empty loop", Kind::Loop, move |n| stepping(n, &mut a, |_| true)),
+        contender("empty loop", Kind::Loop, move |n| {
+            let nothing = true;
+            stepping(n, &mut a, |_| *black_box(&nothing))
+        }),
         contender("atomic GCRA", Kind::Floor, move |n| {
             stepping(n, &mut b, |now| black_box(&floor).ask(now).is_ok())
         }),
@@ -232,7 +235,7 @@ pub(crate) fn real_clock() -> Vec<Contender> {
 pub(crate) fn stands_still(threads: Threads) -> Vec<Contender> {
     let counter = AtomicU64::new(0);
     let (at_once, floor) = (Gcra::new(NANO, ENDLESS), Gcra::new(NANO, ENDLESS));
-    let limiter = resil(NANO, ENDLESS, Hand::default());
+    let [limiter, adding] = [(); 2].map(|()| resil(NANO, ENDLESS, Hand::default()));
     let governor = RateLimiter::direct_with_clock(quota(NANO, ENDLESS), Hand::default());
     let ratelimiter = ratelimiter(NANO, ENDLESS.into(), Hand::default());
     vec![
@@ -246,6 +249,9 @@ pub(crate) fn stands_still(threads: Threads) -> Vec<Contender> {
         threads
             .ask("atomic GCRA", Kind::Floor, move || black_box(&floor).ask(black_box(0)).is_ok()),
         threads.ask("resil", Kind::Resil, move || black_box(&limiter).check(1).is_ok()),
+        threads.ask("resil, by adding", Kind::Option, move || {
+            black_box(&adding).check_contended(1).is_ok()
+        }),
         threads.ask("governor", Kind::Peer, move || black_box(&governor).check().is_ok()),
         threads.ask("ratelimit", Kind::Peer, move || black_box(&ratelimiter).try_wait().is_ok()),
     ]

@@ -6,6 +6,7 @@
 //! batch checks that all of its decisions came out as they should. With two threads a figure is what
 //! each of them sees, and they vary from run to run with what else the machine does.
 
+mod beside;
 mod breaker;
 mod bucket;
 #[path = "../decisions/measure.rs"]
@@ -104,7 +105,7 @@ fn main() {
             title: "shared bucket, two threads",
             threads: 2,
             contenders: bucket::stands_still(Threads::Two),
-            targets: &[Target::Peer("governor", 0.85)],
+            targets: &[Target::Peer("governor", 0.85), Target::OptionToPeer("governor", 0.6)],
         },
         Row {
             title: "breaker in a row, closed: one thread",
@@ -129,6 +130,30 @@ fn main() {
             threads: 2,
             contenders: breaker::of_the_last(Threads::Two),
             targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "breaker of the last minute, closed: one thread",
+            threads: 1,
+            contenders: breaker::over_time(Threads::One),
+            targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "breaker of the last minute, closed: two threads",
+            threads: 2,
+            contenders: breaker::over_time(Threads::Two),
+            targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "retry: success at once",
+            threads: 1,
+            contenders: beside::retry(),
+            targets: &[Target::FastestPeer(1.0)],
+        },
+        Row {
+            title: "permit: taken and given back",
+            threads: 1,
+            contenders: beside::permit(),
+            targets: &[Target::FastestPeer(1.0)],
         },
     ];
     measure::run(rows);

@@ -1,5 +1,6 @@
 //! The slots of a table, or those of a part of it that has a lock of its own.
 
+mod find;
 mod tags;
 
 use super::slot::Slot;
@@ -262,7 +263,27 @@ where
         self.check_newcomer(peer, cost, now, limits)
     }
 
+    /// [`check`](Self::check) for a peer who most likely has a slot, under the limit of his class; `None`
+    /// where that is not seen at once: then ask `check`.
+    #[inline(always)] // so that what a caller does not read is not made
+    pub fn check_resident(
+        &mut self,
+        peer: Peer<'_, K>,
+        cost: u32,
+        now: Instant,
+        limit: &L,
+    ) -> Option<Result<PeerCharge<L::Charge>, Rejected>> {
+        let index = self.likely(peer.hash)?;
+        let place = Place::Slot(self.base.saturating_add(index));
+        let slot = self.slots.as_mut().get_mut(index)?;
+        if !slot.belongs_to(peer.class, peer.id) {
+            return None;
+        }
+        Some(slot.account().try_acquire(limit, place, cost, now))
+    }
+
     /// [`check`](Self::check) for one who has no slot.
+    #[cold]
     fn check_newcomer<'l>(
         &mut self,
         peer: Peer<'_, K>,
@@ -372,41 +393,5 @@ where
             }
         }
         found
-    }
-
-    /// The number of the slot that a peer has.
-    #[inline]
-    pub(super) fn find(&self, peer: Peer<'_, K>) -> Option<usize> {
-        match self.likely(peer.hash) {
-            Some(index) if self.belongs(index, peer) => Some(index),
-            _ => self.scan(peer),
-        }
-    }
-
-    /// The number of the slot that most likely is that of somebody with this hash, if he has one. Both
-    /// words are read at once, and nothing is branched on before the slot itself is.
-    #[inline]
-    fn likely(&self, hash: u64) -> Option<usize> {
-        let [first, second] = self.sets(hash);
-        let tags = self.tags.as_ref();
-        let in_first = tags::alike(*tags.get(first / SET)?, hash);
-        let in_second = tags::alike(*tags.get(second / SET)?, hash);
-        let (start, alike) = if in_first == 0 { (second, in_second) } else { (first, in_first) };
-        Some(start.saturating_add(tags::lowest(alike)))
-    }
-
-    #[inline]
-    fn belongs(&self, index: usize, peer: Peer<'_, K>) -> bool {
-        let slot = self.slots.as_ref().get(index);
-        slot.is_some_and(|slot| slot.belongs_to(peer.class, peer.id))
-    }
-
-    /// [`find`](Self::find) without tags: for newcomers, and where another one has the same tag.
-    fn scan(&self, peer: Peer<'_, K>) -> Option<usize> {
-        self.sets(peer.hash).into_iter().find_map(|start| {
-            let mut set = self.set(start).iter();
-            let index = set.position(|slot| slot.belongs_to(peer.class, peer.id))?;
-            Some(start.saturating_add(index))
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! What decides by a bucket, and the bucket's transitions for an atomic.
 
-use super::{BucketCharge, BucketState, TokenBucket};
+use super::{BucketCharge, BucketState, Ruling, TokenBucket};
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::rate_limit::{Reserve, StrictBucket};
@@ -78,35 +78,79 @@ pub enum PlainStep {
 
 impl TokenBucket {
     /// [`step`](Self::step) where that is plain, which is nearly always: for a loop that asks until an
-    /// exchange is won, and is to be short. (`step` is made to take little flash.)
+    /// exchange is won, and is to be short.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn plain_step(&self, state: &BucketState, cost: u32, now: Instant) -> PlainStep {
-        if cost == 0 {
-            return PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0));
+        match self.ruling(state, cost, now) {
+            Ruling::Nothing => PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0)),
+            Ruling::Admitted(charge) => {
+                let made = BucketState(charge.after);
+                PlainStep::Admitted(charge, made)
+            }
+            Ruling::Short { opens, .. } => {
+                let opens = Instant::from_nanos(opens);
+                if !self.is_near(opens.as_nanos(), now) || !self.tells(opens) {
+                    return PlainStep::Rare;
+                }
+                let retry = RetryAt::At(opens);
+                PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
+            }
+            Ruling::Never(_) => PlainStep::Rare,
         }
-        let cost = self.token.saturating_mul(cost as u64);
-        let Some(room) = self.full.checked_sub(cost) else {
-            return PlainStep::Rare;
-        };
-        if !self.tells(now) {
-            return PlainStep::Rare;
+    }
+
+    /// Whether a request may take its [units](Self::units) by adding them to the state at once, without
+    /// an exchange that can be lost: the bucket is not full, and has half of what it holds besides. Then
+    /// [`added`](Self::added) says whether it was admitted.
+    ///
+    /// ```
+    /// use core::sync::atomic::{AtomicU64, Ordering};
+    /// use resil_core::Instant;
+    /// use resil_core::rate_limit::{BucketState, Limit, RateLimitConfig, TokenBucket};
+    ///
+    /// let (bucket, now) = (TokenBucket::new(RateLimitConfig::DEFAULT), Instant::EPOCH); // 10 at once
+    /// let mut state = BucketState::FRESH;
+    /// assert!(!bucket.has_plenty(&state, 1, now), "of a full one nothing is missing to add to");
+    /// bucket.try_acquire(&mut state, 1, now)?;
+    /// assert!(bucket.has_plenty(&state, 1, now));
+    ///
+    /// let word = AtomicU64::new(state.into_raw());
+    /// let found = word.fetch_add(bucket.units(1), Ordering::AcqRel);
+    /// assert!(bucket.added(&BucketState::from_raw(found), 1, now).is_some());
+    /// # Ok::<(), resil_core::Rejected>(())
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub const fn has_plenty(&self, state: &BucketState, cost: u32, now: Instant) -> bool {
+        // As many as add at the same time have room above it.
+        let is_countable = state.0 <= u64::MAX / 2 && self.full <= u64::MAX >> 8;
+        let more = cost.saturating_add(self.config.burst_size() / 2);
+        is_countable && self.adds(state, more, now).is_some()
+    }
+
+    /// The charge of a request whose units were added to `found`, where that is what an admission does.
+    /// `None`: since [`has_plenty`](Self::has_plenty) others have taken the rest or given back, so it is
+    /// refused, and what it added is lost.
+    #[must_use]
+    #[inline(always)] // so that what a caller does not read is not computed
+    pub const fn added(
+        &self,
+        found: &BucketState,
+        cost: u32,
+        now: Instant,
+    ) -> Option<BucketCharge> {
+        self.adds(found, cost, now)
+    }
+
+    /// What an admission takes, where all that it does to the state is to add that.
+    #[inline(always)]
+    const fn adds(&self, state: &BucketState, cost: u32, now: Instant) -> Option<BucketCharge> {
+        match self.ruling(state, cost, now) {
+            Ruling::Admitted(charge) if charge.after == state.0.wrapping_add(charge.cost) => {
+                Some(charge)
+            }
+            _ => None,
         }
-        let now = now.as_nanos();
-        let opens = match state.0.checked_sub(room) {
-            Some(unit) => self.begin(unit),
-            None => 0,
-        };
-        if opens <= now {
-            let unit = self.unit(now);
-            let from = if state.0 > unit { state.0 } else { unit };
-            let after = from.wrapping_add(cost);
-            return PlainStep::Admitted(BucketCharge::new(cost, unit, after), BucketState(after));
-        }
-        if opens.wrapping_sub(now) >= self.refill || opens > self.horizon {
-            return PlainStep::Rare;
-        }
-        let retry = RetryAt::At(Instant::from_nanos(opens));
-        PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
     }
 
     /// [`refund`](crate::rate_limit::Limit::refund) as a pure transition, for whoever may have to try

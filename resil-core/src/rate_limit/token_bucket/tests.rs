@@ -84,6 +84,36 @@ fn a_plain_step_is_the_step() {
 }
 
 #[test]
+fn what_is_added_at_once_is_what_a_step_takes() {
+    let mut plenty = 0;
+    for bucket in buckets() {
+        for ahead in [0, 1, bucket.token, bucket.full / 4, bucket.full / 2, bucket.full] {
+            for nanos in [1, 999, 1 << 40, bucket.horizon] {
+                let unit = bucket.unit(nanos);
+                for state in [unit.saturating_sub(ahead), unit.saturating_add(ahead)] {
+                    let state = BucketState(state);
+                    for cost in [0, 1, 2, bucket.config.burst_size()] {
+                        let step = bucket.step(&state, cost, at(nanos));
+                        let added = bucket.added(&state, cost, at(nanos));
+                        let made = BucketState(state.0.wrapping_add(bucket.units(cost)));
+                        assert!(
+                            added.is_none() || step.store == Some(made),
+                            "{bucket:?} {state:?}"
+                        );
+                        if bucket.has_plenty(&state, cost, at(nanos)) && cost > 0 {
+                            plenty += 1;
+                            assert_eq!(added.map(Ok), Some(step.outcome));
+                            assert!(state.0 >= unit, "a full one would hold more than it can");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(plenty > 0);
+}
+
+#[test]
 fn a_refused_request_passes_at_its_instant_and_not_before() {
     for bucket in buckets() {
         for start in [0, 1, 77, 1 << 50] {

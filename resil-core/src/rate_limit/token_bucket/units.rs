@@ -31,11 +31,11 @@ impl TokenBucket {
     /// The product falls short of that by less than `now + 2` in 2^-64, which is less than 1; so it
     /// can be one unit behind, and surely is not unless that much would carry.
     #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
-    #[cfg_attr(target_has_atomic = "32", inline)]
+    #[cfg_attr(all(target_has_atomic = "32", not(target_pointer_width = "64")), inline)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(in crate::rate_limit) const fn unit(&self, now: u64) -> u64 {
-        let half = (1 << 63) | (self.excess >> 1);
         let (high, low) = product(now, self.excess);
-        let (low, carry) = low.overflowing_add(half);
+        let (low, carry) = low.overflowing_add(self.half);
         let guess = now.wrapping_add(high).wrapping_add(carry as u64);
         let next = guess.wrapping_add(1);
         let is_sure = low.checked_add(now.wrapping_add(2)).is_some();

@@ -44,6 +44,12 @@ impl BucketCell {
             .map_err(BucketState::from_raw)
     }
 
+    /// Adds to the state, and returns what it was.
+    #[inline(always)]
+    pub(super) fn add(&self, units: u64) -> BucketState {
+        BucketState::from_raw(self.0.fetch_add(units, Ordering::AcqRel))
+    }
+
     /// Applies `transition`, which answers and says what to store if anything, until its store stands.
     pub(super) fn update<R>(
         &self,

@@ -58,6 +58,21 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
         }
     }
 
+    /// [`take`](Self::take) by adding to the bucket, where there is plenty in it.
+    #[inline(always)]
+    pub(super) fn take_contended(
+        &self,
+        tokens: u32,
+        now: Instant,
+    ) -> Result<BucketCharge, Rejected> {
+        let bucket = self.limit.as_bucket();
+        if !bucket.has_plenty(&self.bucket.load(), tokens, now) {
+            return self.take(tokens, now);
+        }
+        let found = self.bucket.add(bucket.units(tokens));
+        bucket.added(&found, tokens, now).ok_or_else(|| self.refusal_in_line(tokens, now))
+    }
+
     /// A refusal that is not plain; `None` where it is to be asked again.
     ///
     /// It may be one that moves the bucket back: the clock has stepped back, or `now` was read so long
