@@ -108,7 +108,7 @@ impl TokenBucket {
     /// use resil_core::Instant;
     /// use resil_core::rate_limit::{BucketState, Limit, RateLimitConfig, TokenBucket};
     ///
-    /// let (bucket, now) = (TokenBucket::new(RateLimitConfig::DEFAULT), Instant::EPOCH); // 10 at once
+    /// let (bucket, now) = (TokenBucket::new(RateLimitConfig::DEFAULT), Instant::from_nanos(1)); // 10 at once
     /// let mut state = BucketState::FRESH;
     /// assert!(!bucket.has_plenty(&state, 1, now), "of a full one nothing is missing to add to");
     /// bucket.try_acquire(&mut state, 1, now)?;
