@@ -39,10 +39,7 @@ pub(super) struct Run<'a, L: Pipeline, T: Clock, V, E> {
 
 impl<'a, L: Pipeline, T: Clock, V, E> Run<'a, L, T, V, E> {
     /// A call that has begun, and what it does first.
-    pub(super) fn begin(
-        handle: Handle<'a, L, T>,
-        begun: Begun<L::Permit, L::Charge>,
-    ) -> (Self, Step) {
+    pub(super) fn begin(handle: Handle<'a, L, T>, begun: Begun<L>) -> (Self, Step) {
         let Begun { call, step, transitions, max_attempts, at } = begun;
         let run = Self::new(handle, call, max_attempts, at);
         run.handle.log_transitions(transitions);
