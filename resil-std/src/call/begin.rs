@@ -9,9 +9,17 @@ use super::handle::Handle;
 use super::run::entropy;
 use crate::log;
 
+/// How a call begins.
+pub(super) enum Beginning<L: Pipeline> {
+    /// With its first attempt alone.
+    Alone(First<L::Permit>),
+    /// As it must, where there is more to it.
+    Begun(Begun<L>),
+}
+
 /// A call that is more than its first attempt, its first step, and what that changed about the breaker.
-pub(crate) struct Begun<P, U> {
-    pub(super) call: Call<P, U>,
+pub(crate) struct Begun<L: Pipeline> {
+    pub(super) call: Call<L::Permit, L::Charge>,
     pub(super) step: Step,
     pub(super) transitions: Transitions,
     pub(super) max_attempts: u32,
@@ -56,30 +64,27 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
     ///
     /// It takes the handle by value, for else that has to lie in memory.
     #[inline(never)]
-    pub(super) fn begin(self) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
+    pub(super) fn begin(self) -> Beginning<L> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
         let Self { request, deadline, .. } = self;
         let max_attempts = policy.call().retry().max_attempts();
         let (begun, transitions) = policy.begin(&request, deadline, state, &mut entropy, now);
-        match begun {
+        let (call, step) = match begun {
             // Whoever listens may panic, and a call would have to give back what this has.
-            Ok(first) if transitions.iter().all(Option::is_none) => Ok(first),
+            Ok(first) if transitions.iter().all(Option::is_none) => return Beginning::Alone(first),
             Ok(first) => {
                 let (call, ticket) = policy.go_on(first, request, deadline);
-                Err(Begun { call, step: Step::Attempt(ticket), transitions, max_attempts, at: now })
+                (call, Step::Attempt(ticket))
             }
-            Err(why) => {
-                let (call, step) =
-                    policy.not_admitted(why, request, deadline, state, &mut entropy, now);
-                Err(Begun { call, step, transitions, max_attempts, at: now })
-            }
-        }
+            Err(why) => policy.not_admitted(why, request, deadline, state, &mut entropy, now),
+        };
+        Beginning::Begun(Begun { call, step, transitions, max_attempts, at: now })
     }
 
     /// Begins with a step, by one reading of the clock.
     #[inline(never)]
-    pub(crate) fn start(self) -> Begun<L::Permit, L::Charge> {
+    pub(crate) fn start(self) -> Begun<L> {
         let (mut held, now) = self.at_present();
         let (policy, state) = held.parts();
         let mut call = policy.start(self.request, self.deadline, now);

@@ -51,7 +51,7 @@ impl<'a, L: Pipeline, T: Clock, V, E> Run<Handle<'a, L, T>, V, E> {
 
 impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E> {
     /// A call that has begun, and what it does first.
-    pub(crate) fn begin(callee: P, begun: Begun<L::Permit, L::Charge>) -> (Self, Step) {
+    pub(crate) fn begin(callee: P, begun: Begun<L>) -> (Self, Step) {
         let Begun { call, step, transitions, max_attempts, at } = begun;
         let run = Self::new(callee, call, max_attempts, at);
         run.callee.handle().log_transitions(transitions);

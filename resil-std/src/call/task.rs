@@ -5,12 +5,12 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
-use resil_core::call::{Call, First, Pipeline, Step, Ticket};
+use resil_core::call::{Call, Pipeline, Step, Ticket};
 use resil_core::outcome::Classify;
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::attempts::{Attempts, Place, first_poll};
-use super::begin::{Alone, Begun};
+use super::begin::{Alone, Beginning};
 use super::handle::Handle;
 use super::run::{Run, Turn};
 use crate::clock::Sleep;
@@ -41,8 +41,8 @@ where
         let plain = plain.filter(|_| !log::hears_successes());
         let mut turn = 'begin: {
             let first = match begin(&handle, plain.is_some()) {
-                Ok(first) => first,
-                Err(begun) => {
+                Beginning::Alone(first) => first,
+                Beginning::Begun(begun) => {
                     let (begun, step) = Run::begin(handle, begun);
                     run = begun;
                     break 'begin Turn::Step(step);
@@ -91,15 +91,12 @@ where
 
 /// Begins with the first attempt alone where that may be, and else with a step.
 #[inline(always)]
-fn begin<L: Pipeline, T: Clock>(
-    handle: &Handle<'_, L, T>,
-    alone: bool,
-) -> Result<First<L::Permit>, Begun<L::Permit, L::Charge>> {
+fn begin<L: Pipeline, T: Clock>(handle: &Handle<'_, L, T>, alone: bool) -> Beginning<L> {
     if !alone {
-        return Err(handle.start());
+        return Beginning::Begun(handle.start());
     }
     match handle.begin_at_a_glance() {
-        Some(first) => Ok(first),
+        Some(first) => Beginning::Alone(first),
         None => handle.begin(),
     }
 }

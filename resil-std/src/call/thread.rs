@@ -9,7 +9,7 @@ use resil_core::call::{Call, First, Pipeline, Step, Ticket};
 use resil_core::outcome::Classify;
 use resil_core::{Instant, ResilienceError};
 
-use super::begin::Alone;
+use super::begin::{Alone, Beginning};
 use super::handle::Handle;
 use super::run::{Run, Turn};
 use crate::clock::Sleep;
@@ -70,8 +70,8 @@ where
     E: Debug,
 {
     match handle.begin() {
-        Ok(first) => first_blocking(handle, first, operation, plain, each),
-        Err(begun) => {
+        Beginning::Alone(first) => first_blocking(handle, first, operation, plain, each),
+        Beginning::Begun(begun) => {
             let (run, step) = Run::begin(handle, begun);
             go_on_blocking(run, Turn::Step(step), operation, each)
         }
