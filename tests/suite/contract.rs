@@ -3,7 +3,7 @@
 //! The files say a law in words and name its proofs: a test (`name`, or `part/of/its/path::name` where the name
 //! is not unique), a script of the vectors (`file.toml: its name`), or a check that `.ci/run` runs (its path).
 //! On which engines that is a proof follows from where the test stands, and from which engines have really
-//! played the script. After a change that is meant, write the page anew with `WRITE_CONTRACT=1`.
+//! played the script. After a change that is meant, write the page anew with `RESIL_WRITE=1`.
 
 mod laws;
 mod page;
@@ -21,12 +21,12 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/CONTRACT.md");
 fn the_committed_contract_is_what_the_tests_prove() {
     let machines = machines();
     let page = page(&machines, &Proofs::of_this_repository());
-    if std::env::var_os("WRITE_CONTRACT").is_some() {
+    if std::env::var_os("RESIL_WRITE").is_some() {
         std::fs::write(COMMITTED, &page).unwrap();
     }
     let committed = std::fs::read_to_string(COMMITTED).unwrap();
     for (line, expected) in page.lines().zip(committed.lines()) {
-        assert_eq!(line, expected, "if that is meant: WRITE_CONTRACT=1");
+        assert_eq!(line, expected, "if that is meant: RESIL_WRITE=1");
     }
     assert_eq!(page.lines().count(), committed.lines().count());
 }

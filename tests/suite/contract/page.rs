@@ -15,7 +15,7 @@ hand, resil-std on tokio and threads, resil-embassy on embassy's mock driver, an
 suite writes this page out of `contract/*.toml`, the sources and what the engines have just played, and fails where
 it is another one:
 
-    WRITE_CONTRACT=1 cargo test -p resil-tests --test suite contract
+    RESIL_WRITE=1 cargo test -p resil-tests --test suite contract
 
 A cell names tests, and scripts of the vectors by file and number; on a Cortex-M `tests/metal/check` plays those. A
 script with ° is decided by core's machine beside the adapter's clock, where the adapter has none of its own; without,
