@@ -63,6 +63,15 @@ fn a_world_that_falls_says_how_to_see_it_again() {
     assert_eq!(fall(), fall(), "and it falls again in the same way");
 }
 
+/// One world of a thousand has such a breaker, and goes on for as long as the policies add up to.
+#[test]
+fn where_clocks_of_both_sides_were_set_back_a_breaker_closes_late() {
+    let survived = survive(922, 1_000, &GUARDED, Plant::Nothing).expect("it closes");
+    assert!(survived.is_late, "{survived:?}");
+    assert!(survived.requests > 70_000, "it is asked for longer: {survived:?}");
+    assert!((0..8).all(|seed| !world(seed).is_late), "and hardly any world is late");
+}
+
 /// Of the first worlds, one that falls.
 fn law_that_breaks(plant: Plant) -> Option<&'static str> {
     (0..8).find_map(|seed| Some(survive(seed, NODES, &GUARDED, plant).err()?.breach.law))

@@ -65,6 +65,8 @@ struct Totals {
     hit_worlds: [u64; CLASSES],
     recovery: Duration,
     slowest: u64,
+    /// Worlds in which a breaker closed later than in most.
+    late: u64,
     trace: u64,
 }
 
@@ -89,6 +91,7 @@ impl Totals {
         if world.recovery > self.recovery {
             (self.recovery, self.slowest) = (world.recovery, world.seed);
         }
+        self.late += u64::from(world.is_late);
         // A sum, so that it is the same in whatever order worlds end.
         self.trace = self.trace.wrapping_add(world.trace);
     }
@@ -102,6 +105,7 @@ impl Totals {
         println!("{:.3} attempts a request", share(self.attempts, *requests));
         println!("{:.1} % ok while faults last", 100.0 * share(answered, asked));
         println!("worst recovery {:?} (seed {})", self.recovery, self.slowest);
+        println!("{} worlds with a breaker that was late to close", self.late);
         println!("trace {:016x}", self.trace);
         println!("{:>14}  {:>6}", "hits", "worlds");
         for class in Class::ALL {

@@ -156,7 +156,7 @@ pub(super) fn nothing_is_left_over(under_way: u64) -> Law {
     law("nothing_is_left_over", under_way == 0, || format!("{under_way} calls are under way"))
 }
 
-/// After the last fault all breakers close.
+/// After the last fault all breakers close: within what the policies add up to.
 pub(super) fn breakers_have_closed(open: usize) -> Law {
     law("breakers_have_closed", open == 0, || format!("{open} are not closed"))
 }

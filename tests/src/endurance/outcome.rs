@@ -44,6 +44,8 @@ pub struct Survived {
     pub seconds: Vec<Second>,
     /// How long after the last fault less than 95 % of the requests of a second succeeded.
     pub recovery: Duration,
+    /// Whether a breaker was not closed yet when all of them are in most worlds.
+    pub is_late: bool,
     /// Everything that has happened, in order, as one number.
     pub trace: u64,
     /// How many things have happened.
@@ -63,8 +65,9 @@ impl Survived {
             attempts: 0,
             to_the_dead: 0,
             hits: [0; CLASSES],
-            seconds: vec![Second::default(); 64],
+            seconds: vec![Second::default(); 96],
             recovery: Duration::ZERO,
+            is_late: false,
             trace: 0,
             events: 0,
         }

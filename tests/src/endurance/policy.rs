@@ -8,7 +8,7 @@ use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::circuit_breaker::ejection::EjectionConfig;
 use resil_core::health::HeartbeatConfig;
 use resil_core::hedge::HedgePolicy;
-use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
+use resil_core::rate_limit::{Limit as _, RateLimitConfig, TokenBucket};
 use resil_core::retry::RetryPolicy;
 use resil_core::retry::budget::RatioBudget;
 use resil_core::{Ratio, valid};
@@ -137,6 +137,27 @@ pub static UNGUARDED: Policies = Policies {
     stranger: every(1, 10_000),
     heartbeat: GUARDED.heartbeat,
 };
+
+impl Policies {
+    /// How long after the last fault a breaker may take to close, of a peer that is asked once in
+    /// `pause` at least.
+    ///
+    /// It takes longest where the clocks of both sides were set back, and where nobody has asked since:
+    /// only who is asked sees what time it is. The first request finds a probe out, whose lease begins
+    /// again, and then an open time as long as there is. The probe after it finds the own limit short of
+    /// tokens, by a refill and a token as the law of the bucket has it; the next one the peer's account,
+    /// in the same way. That is a refusal, so the breaker opens once more. Each time somebody has to ask.
+    pub(super) fn closes_within(&self, pause: Duration) -> Duration {
+        let breaker = self.peer.breaker();
+        let late = |limit: &TokenBucket| {
+            let (token, burst) = refill(limit.config());
+            Duration::from_nanos(token * (burst + 1))
+        };
+        let open = breaker.max_timeout() + pause;
+        let seen = pause + breaker.lease();
+        seen + open + late(self.peer.limit()) + pause + late(&self.member) + open
+    }
+}
 
 /// The nanoseconds in which a bucket regains a token, and how many it holds.
 pub(super) fn refill(config: &RateLimitConfig) -> (u64, u64) {
