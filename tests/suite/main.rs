@@ -9,6 +9,7 @@ mod breaker_windows;
 mod budget;
 mod bulkhead;
 mod call;
+mod cases;
 mod chaos;
 mod circuit_breaker;
 mod conformance;
@@ -46,11 +47,4 @@ mod ticks;
 mod watchdog;
 mod worlds;
 
-/// So many random cases as `usual`; in a campaign `RESIL_CASES` times as many.
-fn cases(usual: u32) -> proptest::prelude::ProptestConfig {
-    let times = match std::env::var("RESIL_CASES") {
-        Ok(times) => times.parse().expect("RESIL_CASES is a number"),
-        Err(_) => 1,
-    };
-    proptest::prelude::ProptestConfig::with_cases(usual.saturating_mul(times))
-}
+use cases::cases;
