@@ -13,6 +13,8 @@ use resil_core::{Instant, Outcome, RetryAt, call::Extra};
 use std::fs;
 use std::path::Path;
 
+use crate::contract::sources::tests_in;
+
 /// The tests that a row of the page names, as file and name; `None` for what is no row.
 fn proofs(row: &str) -> Option<Vec<(&str, &str)>> {
     let cells: Vec<_> = row.split('|').map(str::trim).collect();
@@ -25,17 +27,6 @@ fn proofs(row: &str) -> Option<Vec<(&str, &str)>> {
     })
 }
 
-/// Whether `source` has a test of this name: libtest's, tokio's or proptest's.
-fn has_test(source: &str, name: &str) -> bool {
-    let mut is_test = false;
-    source.lines().map(str::trim_start).any(|line| {
-        is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-        let Some((_, function)) = line.split_once("fn ") else { return false };
-        let is_it = function.strip_prefix(name).is_some_and(|rest| rest.starts_with('('));
-        core::mem::take(&mut is_test) && is_it
-    })
-}
-
 /// What is wrong with the page, one line each.
 fn gaps(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut gaps = Vec::new();
@@ -43,7 +34,8 @@ fn gaps(page: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
         if proofs.is_empty() {
             gaps.push(format!("no test: {row}"));
         }
-        let missing = |(file, name): &(&str, &str)| !read(file).is_some_and(|s| has_test(&s, name));
+        let missing =
+            |(file, name): &(&str, &str)| !read(file).is_some_and(|s| tests_in(&s).contains(name));
         gaps.extend(proofs.iter().filter(|proof| missing(proof)).map(|(f, n)| format!("{f}::{n}")));
     }
     gaps
