@@ -72,7 +72,7 @@ impl<W: Window> CircuitBreakerConfig<W> {
         entropy: impl Entropy,
         now: Instant,
     ) -> Recorded {
-        if permit.epoch != state.core.epoch {
+        if permit.epoch() != state.core.epoch {
             return Recorded::Stale;
         }
         match (state.core.phase, outcome) {

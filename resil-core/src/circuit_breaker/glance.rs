@@ -67,7 +67,7 @@ impl Glance {
         if self.0 & ADMITS == 0 {
             return None;
         }
-        Some(Permit { issued_at: now, epoch: self.0 as u16, is_probe: false })
+        Some(Permit::new(now, self.0 as u16, false))
     }
 
     /// Tells how a call ended: counted, where it is a success that changes nothing. Then the permit
@@ -75,7 +75,7 @@ impl Glance {
     #[must_use]
     #[inline]
     pub const fn record(self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
-        let is_clean = self.0 & CLEAN != 0 && self.0 as u16 == permit.epoch;
+        let is_clean = self.0 & CLEAN != 0 && self.0 as u16 == permit.epoch();
         if is_clean && matches!(outcome, Outcome::Success) {
             return Some(Recorded::Counted);
         }

@@ -2,6 +2,7 @@
 
 use super::state::Transition;
 use crate::time::Instant;
+use core::num::NonZero;
 
 /// Leave to make one call, to be told back with `record`.
 ///
@@ -15,18 +16,38 @@ use crate::time::Instant;
 #[must_use = "a permit is lent: tell it back with `record`"]
 pub struct Permit {
     pub(super) issued_at: Instant,
-    pub(super) epoch: u16,
-    pub(super) is_probe: bool,
+    /// The epoch, whether it is a probe, and a bit that is always set. Two words in all, so that a permit
+    /// is handed over in registers, and an `Option` of one is no larger.
+    kind: NonZero<u32>,
 }
 
-const _: () = assert!(size_of::<Permit>() <= 16);
+const _: () = assert!(size_of::<Option<Permit>>() <= 16);
+
+const PROBE: u32 = 1 << 16;
+const SET: u32 = 1 << 17;
 
 impl Permit {
+    #[inline]
+    pub(super) const fn new(issued_at: Instant, epoch: u16, is_probe: bool) -> Self {
+        let probe = if is_probe { PROBE } else { 0 };
+        let kind = match NonZero::new(SET | probe | epoch as u32) {
+            Some(kind) => kind,
+            None => NonZero::<u32>::MIN, // `SET` is set
+        };
+        Self { issued_at, kind }
+    }
+
+    /// Of which epoch it is.
+    #[inline]
+    pub(super) const fn epoch(&self) -> u16 {
+        self.kind.get() as u16
+    }
+
     /// Whether the call decides if the breaker closes: a good moment for something cheap to lose.
     #[must_use]
     #[inline]
     pub const fn is_probe(&self) -> bool {
-        self.is_probe
+        self.kind.get() & PROBE != 0
     }
 
     /// When it was issued.

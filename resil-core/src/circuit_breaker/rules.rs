@@ -186,7 +186,7 @@ impl Rules {
 impl Core {
     #[inline]
     pub(super) const fn permit(&self, now: Instant, is_probe: bool) -> Permit {
-        Permit { issued_at: now, epoch: self.epoch, is_probe }
+        Permit::new(now, self.epoch, is_probe)
     }
 
     /// The end of an open time.
