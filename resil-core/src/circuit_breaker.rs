@@ -126,6 +126,7 @@ mod persist;
 mod reconfigure;
 mod rules;
 mod state;
+mod sub_window;
 pub mod window;
 
 pub use builder::CircuitBreakerConfigBuilder;
@@ -134,4 +135,5 @@ pub use glance::Glance;
 pub use machine::CircuitBreaker;
 pub use permit::{Permit, Recorded};
 pub use state::{CircuitBreakerState, State, Transition};
+pub use sub_window::SubWindow;
 pub use window::{Consecutive, CountWindow, Counts, TimeWindow, Window};

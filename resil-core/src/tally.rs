@@ -32,6 +32,12 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         &self.totals
     }
 
+    /// When the present sub-window began.
+    #[inline]
+    pub(crate) const fn since(&self) -> Instant {
+        self.since
+    }
+
     /// The totals at `now`, without writing.
     pub(crate) fn totals_at(&self, width: u64, now: Instant) -> [u32; C] {
         let mut ahead = self.clone();

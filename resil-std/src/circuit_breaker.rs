@@ -5,7 +5,9 @@
 //! keep one per peer and hand it to every task.
 //!
 //! While all is well the lock is not taken: what a closed breaker answers without changing anything is
-//! core's [`Glance`](resil_core::circuit_breaker::Glance), a word beside the lock.
+//! core's [`Glance`](resil_core::circuit_breaker::Glance), a word beside the lock; and where successes
+//! only add up, as core's [`SubWindow`](resil_core::circuit_breaker::SubWindow) says, they are counted in
+//! another word.
 //!
 //! [`call`](CircuitBreaker::call) and [`call_blocking`](CircuitBreaker::call_blocking) run an
 //! operation under it. Where the call is not one closure, [`try_acquire`](CircuitBreaker::try_acquire)
@@ -20,7 +22,7 @@
 //!   a log subscriber runs, so each of them may use the breaker.
 //! - A panic anywhere leaves the breaker usable.
 //! - Each answer is what core answers in one order of all calls: nothing that ends after the breaker has
-//!   opened counts as if it were closed.
+//!   opened counts as if it were closed, and no call is lost or counted twice.
 //!
 //! # When not to use it
 //!
@@ -32,22 +34,27 @@
 //! |---|---|---|---|
 //! | failures in a row | a load | a load; after a failure a short lock | a short lock |
 //! | of the last calls | a load | a load; with a failure among them, or until there are enough, a short lock | a short lock |
-//! | over time, or slow calls | a load | a short lock: each is counted | a short lock |
+//! | of the last calls, and slow ones | a load | a short lock: each is weighed | a short lock |
+//! | over time | a load | loads and an addition; the first of each sub-window a short lock | a short lock |
 //!
-//! Not closed, each is a short lock.
+//! Over time, a compare-exchange takes the place of the addition for good once there was a transition, a
+//! reset or another policy; and a success takes the lock while the share is reached and only the minimum
+//! of calls is not. A slow one always does. Not closed, each is a short lock.
 //!
-//! Besides, a permit is a reading of the clock, and a call under a lock another one. Nothing is
-//! allocated; [`try_acquire`](CircuitBreaker::try_acquire) counts a reference, the calls do not.
+//! Besides, a permit is a reading of the clock, and so is a success over time and a call under a lock.
+//! Nothing is allocated; [`try_acquire`](CircuitBreaker::try_acquire) counts a reference, the calls do not.
 
 mod guard;
+mod published;
 mod shared;
+mod told;
 
 use core::fmt;
 use core::future::Future;
 use std::sync::Arc;
 
 use resil_core::circuit_breaker::{
-    self as machine, CircuitBreakerConfig, Consecutive, Permit, State, Window,
+    self as machine, CircuitBreakerConfig, Consecutive, Counts, Permit, State, Window,
 };
 use resil_core::error::CircuitBreakerOpenError;
 use resil_core::outcome::{Classify, EveryError, Rejected, RetryAt};
@@ -228,7 +235,7 @@ impl<C, T: Clock, W: Window> CircuitBreaker<C, T, W> {
     where
         C: Classify<E>,
     {
-        let lent = Lent::new(&*self.0, permit);
+        let lent = Lent::to_the_end(&*self.0, permit);
         let result = operation();
         lent.tell(self.0.outcome(&result));
         result.map_err(ResilienceError::operation)
@@ -258,9 +265,44 @@ impl<C, T: Clock, W: Window> CircuitBreaker<C, T, W> {
         self.0.look(machine::CircuitBreaker::retry_at)
     }
 
+    /// What is in the window now, every call that has been told so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.look(machine::CircuitBreaker::counts)
+    }
+
     /// Closes it and forgets what it has counted. Calls that are in flight no longer matter to it.
     pub fn reset(&self) {
         self.0.decide(|machine, now| ((), machine.reset(now)));
+    }
+
+    /// Puts another policy in force, also for calls that are under way. State, failures in a row and permits
+    /// that are out stay what they are, an open time ends no later than it would have, and what is in the
+    /// window stays where that is as long as before: see
+    /// [`inherit`](machine::CircuitBreakerConfig::inherit).
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_std::circuit_breaker::CircuitBreaker;
+    /// use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+    ///
+    /// let policy = |failures, seconds| {
+    ///     let config = CircuitBreakerConfig::builder().failure_threshold(failures);
+    ///     config.timeout(Duration::from_secs(seconds)).build()
+    /// };
+    /// let breaker = CircuitBreaker::new("peer-7", policy(5, 60)?);
+    /// let fail = || breaker.call_blocking(|| Err::<(), _>("connection reset"));
+    /// for _ in 0..2 {
+    ///     assert!(fail().is_err());
+    /// }
+    /// breaker.reconfigure(policy(3, 10)?); // two have failed in a row, and that is not forgotten
+    /// assert_eq!(breaker.state(), State::Closed);
+    /// assert!(fail().is_err());
+    /// assert_eq!(breaker.state(), State::Open);
+    /// # Ok::<(), resil_std::core::ConfigError>(())
+    /// ```
+    pub fn reconfigure(&self, config: CircuitBreakerConfig<W>) {
+        self.0.decide(|machine, now| (machine.reconfigure(config, now), None));
     }
 
     /// Refuses every call until [`reset`](Self::reset).

@@ -5,6 +5,7 @@ mod kept;
 mod laws;
 mod pitfalls;
 mod spec;
+mod sub_window;
 
 use core::time::Duration;
 use resil_core::circuit_breaker::{

@@ -42,6 +42,9 @@ const ADMITS: u32 = 1 << 16;
 /// And a success of this epoch has nothing to clear and nothing to weigh.
 const CLEAN: u32 = 1 << 17;
 
+/// And a success of this epoch that is told in the [`SubWindow`](super::SubWindow) adds up.
+const ADDS_UP: u32 = 1 << 18;
+
 impl Glance {
     /// Answers nothing.
     pub const NONE: Self = Self(0);
@@ -75,11 +78,34 @@ impl Glance {
     #[must_use]
     #[inline]
     pub const fn record(self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
-        let is_clean = self.0 & CLEAN != 0 && self.0 as u16 == permit.epoch();
-        if is_clean && matches!(outcome, Outcome::Success) {
+        if self.0 == Self::closed(CLEAN, permit).0 && matches!(outcome, Outcome::Success) {
             return Some(Recorded::Counted);
         }
         None
+    }
+
+    /// The only glance at which how the call ended can be told by adding one to what is counted beside the
+    /// state, where the [`SubWindow`](super::SubWindow) has it too; if it can at all.
+    #[must_use]
+    #[inline]
+    pub const fn adding(permit: &Permit, outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Success => Some(Self::closed(ADDS_UP, permit)),
+            _ => None,
+        }
+    }
+
+    /// Whether there was a transition since `earlier`, be it from a state to the same one.
+    #[must_use]
+    #[inline]
+    pub const fn has_moved_since(self, earlier: Self) -> bool {
+        self.0 as u16 != earlier.0 as u16
+    }
+
+    /// Closed, of this kind, and of the epoch of the permit.
+    #[inline]
+    const fn closed(kind: u32, permit: &Permit) -> Self {
+        Self(ADMITS | kind | permit.epoch() as u32)
     }
 }
 
@@ -93,6 +119,9 @@ impl<W: Window> CircuitBreakerConfig<W> {
         Glance(match core.phase {
             Phase::Closed if core.count == 0 && self.window.is_settled(&state.stats) => {
                 epoch | ADMITS | CLEAN
+            }
+            Phase::Closed if self.window.adds_up(&state.stats).is_some() => {
+                epoch | ADMITS | ADDS_UP
             }
             Phase::Closed => epoch | ADMITS,
             _ => epoch,

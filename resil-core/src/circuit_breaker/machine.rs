@@ -4,6 +4,7 @@ use super::config::CircuitBreakerConfig;
 use super::glance::Glance;
 use super::permit::{Permit, Recorded};
 use super::state::{CircuitBreakerState, State, Transition};
+use super::sub_window::SubWindow;
 use super::window::{Consecutive, Counts, Window};
 use crate::entropy::Entropy;
 use crate::outcome::{Outcome, Rejected, RetryAt};
@@ -146,6 +147,19 @@ impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> CircuitBreaker<C, W> {
     #[inline]
     pub fn glance(&self) -> Glance {
         self.config.borrow().glance(&self.state)
+    }
+
+    /// In which successes add up: [`CircuitBreakerConfig::sub_window`].
+    #[must_use]
+    #[inline]
+    pub fn sub_window(&self) -> SubWindow {
+        self.config.borrow().sub_window(&self.state)
+    }
+
+    /// Counts successes that added up: [`CircuitBreakerConfig::add_successes`].
+    #[inline]
+    pub fn add_successes(&mut self, successes: u32) {
+        self.config.borrow().add_successes(&mut self.state, successes);
     }
 
     /// Refuses every call until a reset: [`CircuitBreakerConfig::force_open`].

@@ -115,6 +115,18 @@ pub trait Window: Copy + Debug + PartialEq + Format + Sealed {
     /// Whether one more success leaves everything as it is, whenever it comes and however long it took.
     fn is_settled(&self, stats: &Self::Stats) -> bool;
 
+    /// Whether there can be sub-windows in which successes [add up](Self::adds_up).
+    const ADDS_UP: bool = false;
+
+    /// While each further success is one more call in the window, and can open nothing: when the present
+    /// sub-window began, and its width in nanoseconds.
+    fn adds_up(&self, _stats: &Self::Stats) -> Option<(Instant, u64)> {
+        None
+    }
+
+    /// Counts successes in the present sub-window, in which they [add up](Self::adds_up).
+    fn add(&self, _stats: &mut Self::Stats, _successes: u32) {}
+
     /// What is in the window at `now`.
     fn counts(&self, stats: &Self::Stats, now: Instant) -> Counts;
 

@@ -124,9 +124,17 @@ pub(super) struct Lent<'a, C, T: Clock, W: Window> {
 }
 
 impl<'a, C, T: Clock, W: Window> Lent<'a, C, T, W> {
+    /// For a call that can be cancelled.
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<C, T, W>, permit: Permit) -> Self {
         Self { shared, permit: Some(permit), born_in_panic: thread::panicking() }
+    }
+
+    /// For a call that cannot be: where it is dropped, the call has panicked, and whether another panic
+    /// was under way before does not matter.
+    #[inline(always)]
+    pub(super) fn to_the_end(shared: &'a Shared<C, T, W>, permit: Permit) -> Self {
+        Self { shared, permit: Some(permit), born_in_panic: false }
     }
 
     #[inline(always)]
@@ -135,7 +143,7 @@ impl<'a, C, T: Clock, W: Window> Lent<'a, C, T, W> {
         let shared = self.shared;
         mem::forget(self); // the permit is out of it, and there is nothing to free
         if shared.record_at_a_glance(&permit, outcome).is_none() {
-            shared.record_locked(permit, outcome);
+            Ended { shared, permit, outcome }.record();
         }
     }
 }
@@ -144,19 +152,39 @@ impl<C, T: Clock, W: Window> Drop for Lent<'_, C, T, W> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            record_unheard(self.shared, permit, self.born_in_panic);
+            Unheard { shared: self.shared, permit, born_in_panic: self.born_in_panic }.record();
         }
     }
 }
 
-#[cold]
-#[inline(never)]
-fn record_unheard<C, T: Clock, W: Window>(
-    shared: &Shared<C, T, W>,
+/// How a call has ended, for a function that is not in line: put together only where that is called, so
+/// that till then all of it may be in registers.
+struct Ended<'a, C, T: Clock, W: Window> {
+    shared: &'a Shared<C, T, W>,
+    permit: Permit,
+    outcome: Outcome,
+}
+
+impl<C, T: Clock, W: Window> Ended<'_, C, T, W> {
+    #[inline(never)]
+    fn record(self) {
+        self.shared.record_further(self.permit, self.outcome);
+    }
+}
+
+/// [`Ended`], of a call of which nobody has said how.
+struct Unheard<'a, C, T: Clock, W: Window> {
+    shared: &'a Shared<C, T, W>,
     permit: Permit,
     born_in_panic: bool,
-) {
-    shared.record(permit, unheard(born_in_panic));
+}
+
+impl<C, T: Clock, W: Window> Unheard<'_, C, T, W> {
+    #[cold]
+    #[inline(never)]
+    fn record(self) {
+        self.shared.record(self.permit, unheard(self.born_in_panic));
+    }
 }
 
 /// How a call ended of which nobody has said so.

@@ -1,27 +1,32 @@
-//! A machine behind a lock, and a glance at it beside the lock.
+//! A machine behind a lock, and beside the lock what can be known and told without it.
 
 use core::ops::{Deref, DerefMut};
 
 use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, Glance, Permit, Recorded, State, Transition, Window,
+    CircuitBreaker, CircuitBreakerConfig, Glance, Permit, Recorded, State, SubWindow, Transition,
+    Window,
 };
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, Outcome, Rejected};
 use resil_core::{Clock, Instant};
 
 use super::TARGET;
+use super::published::Published;
+use super::told::{By, Heard, Told};
 use crate::log;
-use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{Mutex, MutexGuard, lock};
 
 type Machine<W> = CircuitBreaker<CircuitBreakerConfig<W>, W>;
 
-/// What the handles of one breaker share.
+/// What the handles of one breaker share. What each success writes is far from what each call reads: where
+/// it adds up, a machine lies between that is longer than a cache line.
+#[repr(C)]
 pub(super) struct Shared<C, T, W: Window> {
-    /// Core's [`Glance`]: written under the lock and read without.
-    glance: AtomicU32,
+    told: Told,
+    machine: Mutex<Machine<W>>,
+    published: Published,
     clock: T,
     classifier: C,
-    machine: Mutex<Machine<W>>,
     name: Box<str>,
 }
 
@@ -33,8 +38,12 @@ impl<C, T, W: Window> Shared<C, T, W> {
         clock: T,
     ) -> Self {
         let machine = Machine::new(config);
-        let glance = AtomicU32::new(machine.glance().into_raw());
-        Self { glance, clock, classifier, machine: Mutex::new(machine), name }
+        let published = Published::new(machine.glance(), machine.sub_window());
+        let told = Told::default();
+        if machine.sub_window() != SubWindow::NONE {
+            told.open(By::Adding);
+        }
+        Self { told, machine: Mutex::new(machine), published, clock, classifier, name }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -61,12 +70,10 @@ impl<C, T, W: Window> Shared<C, T, W> {
     /// A panic elsewhere while the lock was held cannot have left the machine half-changed: core
     /// does not panic, and nothing else runs under the lock but the clock, before the machine.
     pub(super) fn machine(&self) -> Held<'_, W> {
-        Held { machine: lock(&self.machine), glance: &self.glance }
-    }
-
-    #[inline]
-    fn glance(&self) -> Glance {
-        Glance::from_raw(self.glance.load(Ordering::Acquire))
+        let Self { told, published, .. } = self;
+        let (mut machine, by) = (lock(&self.machine), published.by());
+        machine.add_successes(told.take(by));
+        Held { machine, published, told, by }
     }
 }
 
@@ -81,7 +88,7 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
 
     #[inline]
     pub(super) fn try_acquire_at_a_glance(&self) -> Option<Permit> {
-        self.glance().try_acquire(self.clock.now())
+        self.published.glance().try_acquire(self.clock.now())
     }
 
     #[inline(never)]
@@ -97,27 +104,80 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
         if let Some(renewed) = self.try_acquire_at_a_glance() {
             return Ok(renewed);
         }
-        let renew = |machine: &mut Machine<W>, now| {
+        let renew = |machine: &mut Held<'_, W>, now| {
             let recorded = machine.record(permit, Outcome::Ignored, entropy, now);
             (machine.try_acquire(entropy, now), recorded.transition())
         };
         self.decide(renew).inspect_err(|rejected| self.log_refusal(*rejected))
     }
 
+    #[inline]
     pub(super) fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {
         match self.record_at_a_glance(&permit, outcome) {
+            Some(recorded) => recorded,
+            None => self.record_further(permit, outcome),
+        }
+    }
+
+    /// What can be recorded with little code.
+    #[inline(always)]
+    pub(super) fn record_at_a_glance(&self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
+        if !W::ADDS_UP {
+            return self.published.glance().record(permit, outcome);
+        }
+        let adding = Glance::adding(permit, outcome)?;
+        if self.published.is(adding, By::Adding) { self.add(permit) } else { None }
+    }
+
+    /// [`record`](Self::record) for what cannot be recorded [at a glance](Self::record_at_a_glance).
+    #[inline]
+    pub(super) fn record_further(&self, permit: Permit, outcome: Outcome) -> Recorded {
+        match self.exchange(&permit, outcome) {
             Some(recorded) => recorded,
             None => self.record_locked(permit, outcome),
         }
     }
 
+    /// Tells a success that adds up. Between looking and adding, others may have begun the next
+    /// sub-window: then it is one of that, as if the clock had been read only then.
+    #[inline(always)]
+    fn add(&self, permit: &Permit) -> Option<Recorded> {
+        if !self.published.sub_window().has(permit, self.clock.now()) {
+            return None;
+        }
+        self.heard(self.told.add())
+    }
+
+    /// [`add`](Self::add), by exchange. In what it looks at, nothing has changed when it has exchanged.
+    fn exchange(&self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
+        let adding = Glance::adding(permit, outcome)?;
+        let adds_up = || self.published.is(adding, By::Exchanging);
+        if !W::ADDS_UP || !adds_up() {
+            return None;
+        }
+        let now = self.clock.now();
+        let has = || adds_up() && self.published.sub_window().has(permit, now);
+        self.heard(self.told.exchange(has))
+    }
+
     #[inline]
-    pub(super) fn record_at_a_glance(&self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
-        self.glance().record(permit, outcome)
+    fn heard(&self, heard: Heard) -> Option<Recorded> {
+        match heard {
+            Heard::Yes => {}
+            Heard::Many => self.count_told(),
+            Heard::No => return None,
+        }
+        Some(Recorded::Counted)
+    }
+
+    /// Who takes the lock counts them.
+    #[cold]
+    fn count_told(&self) {
+        drop(self.machine());
     }
 
     #[inline(never)]
-    pub(super) fn record_locked(&self, permit: Permit, outcome: Outcome) -> Recorded {
+    fn record_locked(&self, permit: Permit, outcome: Outcome) -> Recorded {
         let recorded = self.decide(|machine, now| {
             let recorded = machine.record(permit, outcome, entropy, now);
             (recorded, recorded.transition())
@@ -136,7 +196,7 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
     /// Has the machine decide, and then, with the lock free again, logs what that changed.
     pub(super) fn decide<R>(
         &self,
-        decide: impl FnOnce(&mut Machine<W>, Instant) -> (R, Option<Transition>),
+        decide: impl FnOnce(&mut Held<'_, W>, Instant) -> (R, Option<Transition>),
     ) -> R {
         let mut machine = self.machine();
         // Read under the lock, so that the machine sees time in order.
@@ -183,10 +243,21 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
     }
 }
 
-/// The machine, locked. The glance is brought up to date before the lock is free.
+/// The machine, locked, which knows of all successes that were told. What is published is brought up to
+/// date before the lock is free.
 pub(super) struct Held<'a, W: Window> {
     machine: MutexGuard<'a, Machine<W>>,
-    glance: &'a AtomicU32,
+    published: &'a Published,
+    told: &'a Told,
+    by: By,
+}
+
+impl<W: Window> Held<'_, W> {
+    /// Goes on under another policy.
+    pub(super) fn reconfigure(&mut self, config: CircuitBreakerConfig<W>, now: Instant) {
+        self.machine.reconfigure(config, now);
+        self.by = By::Exchanging;
+    }
 }
 
 impl<W: Window> Deref for Held<'_, W> {
@@ -206,10 +277,13 @@ impl<W: Window> DerefMut for Held<'_, W> {
 impl<W: Window> Drop for Held<'_, W> {
     #[inline]
     fn drop(&mut self) {
-        let glance = self.machine.glance().into_raw();
-        // A store where nothing changes would take the word from the caches of all who read it.
-        if self.glance.load(Ordering::Relaxed) != glance {
-            self.glance.store(glance, Ordering::Release);
+        let (glance, sub_window) = (self.machine.glance(), self.machine.sub_window());
+        if glance.has_moved_since(self.published.glance()) {
+            self.by = By::Exchanging;
+        }
+        self.published.renew(glance, self.by, sub_window);
+        if sub_window != SubWindow::NONE {
+            self.told.open(self.by);
         }
     }
 }
@@ -218,3 +292,6 @@ impl<W: Window> Drop for Held<'_, W> {
 fn entropy() -> u32 {
     rand::random()
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

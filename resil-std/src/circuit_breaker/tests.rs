@@ -154,6 +154,58 @@ fn forced_states_last_until_the_reset() {
 }
 
 #[test]
+fn another_policy_keeps_what_is_known_and_is_in_force_for_calls_under_way() {
+    let policy = |failures, seconds| {
+        CircuitBreakerConfig::builder()
+            .failure_threshold(failures)
+            .timeout(Duration::from_secs(seconds))
+            .build()
+            .unwrap()
+    };
+    let (breaker, clock) = breaker();
+    let under_way = breaker.try_acquire().unwrap();
+    breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+    breaker.reconfigure(policy(3, 5));
+    assert_eq!(under_way.failure(FailureClass::Transient), Recorded::Counted, "two of three");
+    breaker.reconfigure(policy(1, 20));
+    assert_eq!(breaker.state(), State::Closed, "as it was, until the next failure");
+    let opens = breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+    assert!(opens.transition().is_some());
+    breaker.reconfigure(policy(1, 60));
+    let until = |seconds| Some(RetryAt::At(Instant::from_duration(Duration::from_secs(seconds))));
+    assert_eq!(breaker.retry_at(), until(20), "no later than it was");
+    breaker.reconfigure(policy(1, 4));
+    assert_eq!(breaker.retry_at(), until(4), "and as soon as the new one lets it");
+    clock.advance(Duration::from_secs(4));
+    assert!(breaker.try_acquire().is_ok());
+}
+
+#[test]
+fn what_is_in_the_window_stays_where_another_policy_looks_back_as_far() {
+    let policy = |seconds, failures: u16| {
+        CircuitBreakerConfig::builder()
+            .time_window::<5>(Duration::from_secs(seconds))
+            .failure_rate(Ratio::new(1, failures))
+            .build()
+            .unwrap()
+    };
+    let clock = MockClock::default();
+    let breaker = CircuitBreaker::with("peer", policy(10, 2), EveryError, clock);
+    for _ in 0..7 {
+        breaker.try_acquire().unwrap().success();
+    }
+    let under_way = breaker.try_acquire().unwrap();
+    breaker.reconfigure(policy(10, 4));
+    assert_eq!(breaker.counts().calls, 7);
+    assert_eq!(under_way.success(), Recorded::Counted);
+    assert_eq!(breaker.counts().calls, 8);
+    breaker.reconfigure(policy(20, 4));
+    assert_eq!(breaker.counts().calls, 0);
+    breaker.try_acquire().unwrap().success();
+    assert_eq!(breaker.counts().calls, 1);
+}
+
+#[test]
 fn a_success_clears_what_others_have_failed_without_the_lock_and_with_it() {
     let (breaker, _) = breaker();
     let calls = [(); 4].map(|()| breaker.try_acquire().unwrap());

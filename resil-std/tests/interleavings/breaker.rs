@@ -1,5 +1,7 @@
 //! The breaker: the glance against opening, resetting and probing.
 
+mod over_time;
+
 use core::time::Duration;
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use resil_core::circuit_breaker::Glance;
 use resil_tests::oracle::breaker_windows::{self as oracle, History, Length, Rule};
 
 const OPEN_TIME: u64 = 1_000;
@@ -62,9 +63,16 @@ fn play<W: Window>(policy: CircuitBreakerConfig<W>, rule: &Rule, ops: &[Op]) {
         while let Some((permit, issued, failed)) = out.pop() {
             let at = Instant::from_nanos(now);
             let outcome = if failed { FAILURE } else { Outcome::Success };
-            // Where a glance answers, the breaker is not told, and nobody sees a difference.
-            let recorded = match breaker.glance().record(&permit, outcome) {
+            // Where a glance answers, or it adds up, the breaker is not told, and nobody sees a difference.
+            let glance = breaker.glance();
+            let recorded = match glance.record(&permit, outcome) {
                 Some(recorded) => recorded,
+                None if Glance::adding(&permit, outcome) == Some(glance)
+                    && breaker.sub_window().has(&permit, at) =>
+                {
+                    breaker.add_successes(1);
+                    Recorded::Counted
+                }
                 None => breaker.record(permit, outcome, never, at),
             };
             let slow = rule.slow.is_some() && now - issued >= SLOW;

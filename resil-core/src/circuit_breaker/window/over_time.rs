@@ -120,6 +120,21 @@ impl<const K: usize> Window for TimeWindow<K> {
         false
     }
 
+    const ADDS_UP: bool = true;
+
+    #[inline]
+    fn adds_up(&self, TimeStats(tally): &Self::Stats) -> Option<(Instant, u64)> {
+        let adds_up = self.rates.are_out_of_reach(counts(*tally.totals()));
+        adds_up.then_some((tally.since(), self.width))
+    }
+
+    /// One by one, those that still fit would be counted.
+    #[inline]
+    fn add(&self, TimeStats(tally): &mut Self::Stats, successes: u32) {
+        let [calls, ..] = *tally.totals();
+        tally.add(CALLS, successes.min(u32::MAX.saturating_sub(calls)));
+    }
+
     fn counts(&self, TimeStats(tally): &Self::Stats, now: Instant) -> Counts {
         counts(tally.totals_at(self.width, now))
     }

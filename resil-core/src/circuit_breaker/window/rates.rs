@@ -43,6 +43,16 @@ impl Rates {
                 || self.slow.is_some_and(|(_, rate)| rate.is_reached(slow, calls)))
     }
 
+    /// Whether no number of successes beside `counts`, one at least, opens the breaker: each of them
+    /// lowers both shares.
+    #[inline]
+    pub(in crate::circuit_breaker) fn are_out_of_reach(&self, counts: Counts) -> bool {
+        let Counts { calls, failures, slow } = counts;
+        let calls = calls.saturating_add(1);
+        !self.failures.is_reached(failures, calls)
+            && !self.slow.is_some_and(|(_, rate)| rate.is_reached(slow, calls))
+    }
+
     #[inline]
     pub(in crate::circuit_breaker) const fn slow_nanos(&self) -> Option<u64> {
         match self.slow {
