@@ -92,10 +92,39 @@ pub(crate) fn of_the_last(threads: Threads) -> Vec<Contender> {
     ]
 }
 
+type OverTime = CircuitBreaker<EveryError, Hand, TimeWindow<10>>;
+
+/// What a breaker over time has been through before it is measured.
+#[derive(Clone, Copy)]
+pub(crate) enum Past {
+    None,
+    /// One call in ten has failed.
+    Failures,
+    /// It was reset: from then on each success is counted by compare-exchange.
+    Reset,
+}
+
+impl Past {
+    fn breaker(self) -> OverTime {
+        let breaker = CircuitBreaker::with("peer", LAST_MINUTE, EveryError, Hand::default());
+        match self {
+            Self::None => {}
+            Self::Failures => {
+                for call in 1..=100 {
+                    let result = if call % 10 == 0 { Err(()) } else { Ok(()) };
+                    assert_eq!(breaker.call_blocking(|| result).is_ok(), result.is_ok());
+                }
+            }
+            Self::Reset => breaker.reset(),
+        }
+        breaker
+    }
+}
+
 /// A success a call, each of which is counted.
-pub(crate) fn over_time(threads: Threads) -> Vec<Contender> {
+pub(crate) fn over_time(threads: Threads, past: Past) -> Vec<Contender> {
     let floor = Counting::default();
-    let breaker = CircuitBreaker::with("peer", LAST_MINUTE, EveryError, Hand::default());
+    let breaker = past.breaker();
     let failsafe = failsafe::Config::new()
         .failure_policy(failsafe::failure_policy::success_rate_over_time_window(
             0.5,

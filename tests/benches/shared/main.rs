@@ -12,6 +12,7 @@ mod bucket;
 #[path = "../decisions/measure.rs"]
 mod measure;
 
+use breaker::Past;
 use core::sync::atomic::{AtomicU64, Ordering};
 use measure::{Contender, Kind, Row, Target};
 use resil_core::Instant;
@@ -134,14 +135,38 @@ fn main() {
         Row {
             title: "breaker of the last minute, closed: one thread",
             threads: 1,
-            contenders: breaker::over_time(Threads::One),
+            contenders: breaker::over_time(Threads::One, Past::None),
             targets: &[Target::Floor(1.4)],
         },
         Row {
             title: "breaker of the last minute, closed: two threads",
             threads: 2,
-            contenders: breaker::over_time(Threads::Two),
+            contenders: breaker::over_time(Threads::Two, Past::None),
             targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "breaker of the last minute, a tenth failed: one thread",
+            threads: 1,
+            contenders: breaker::over_time(Threads::One, Past::Failures),
+            targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "breaker of the last minute, a tenth failed: two threads",
+            threads: 2,
+            contenders: breaker::over_time(Threads::Two, Past::Failures),
+            targets: &[Target::Floor(1.4)],
+        },
+        Row {
+            title: "breaker of the last minute, once reset: one thread",
+            threads: 1,
+            contenders: breaker::over_time(Threads::One, Past::Reset),
+            targets: &[],
+        },
+        Row {
+            title: "breaker of the last minute, once reset: two threads",
+            threads: 2,
+            contenders: breaker::over_time(Threads::Two, Past::Reset),
+            targets: &[],
         },
         Row {
             title: "retry: success at once",
