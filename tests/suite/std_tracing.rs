@@ -241,11 +241,11 @@ fn lines_of(story: impl Future<Output = ()>) -> Vec<String> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     let lines = Log::of(|| runtime.block_on(story));
-    let until = |line: String| match line.find(" deadline=").or(line.find(" until=")) {
+    let dated = |line: String| match line.find(" deadline=") {
         Some(at) => line[..at].to_owned(),
         None => line,
     };
-    lines.into_iter().map(until).collect()
+    lines.into_iter().map(dated).collect()
 }
 
 /// The numbers of the events among `lines`, which embassy logs for the same.
@@ -279,6 +279,10 @@ fn a_call_tells_of_attempts_waits_transitions_and_its_end() {
     let fails = || ready(Err::<(), _>("no answer"));
     let lines = lines_of(async { drop(peer.call(fails).await) });
     assert_eq!(numbers(&lines), [101, 103, 401, 103, 303, 111, 904], "open, and so refused");
+    assert_eq!(
+        lines[5],
+        r#"WARN resil::call the next attempt is made after a wait event=111 peer="peer-7" delay=Some(2s)"#
+    );
     assert_eq!(
         lines[4],
         r#"ERROR resil::call a breaker refuses calls from now on event=303 peer="peer-7" from="CLOSED" to="OPEN""#
