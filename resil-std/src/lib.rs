@@ -120,6 +120,7 @@
 //! |---|---|
 //! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
 //! | `axum` | health over HTTP: `health::http`; implies `serde` |
+//! | `grpc` | health over gRPC: `health::grpc` |
 //! | `metrics` | counters, gauges and histograms: `metrics` |
 //! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
 //! | `redis` | a quota that nodes share through Redis: `redis`; a check there that is dropped while it waits may have taken its tokens |
