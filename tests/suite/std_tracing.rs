@@ -13,7 +13,7 @@ use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
 use resil_std::core::circuit_breaker::CircuitBreakerConfig;
 use resil_std::core::hedge::HedgePolicy;
 use resil_std::core::outcome::{EveryError, FailureClass};
-use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
+use resil_std::core::rate_limit::{Carry, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
 use resil_std::rate_limit::RateLimiter;
@@ -199,6 +199,21 @@ fn every_refusal_of_a_limiter() {
         r#"DEBUG resil::rate_limit refused event=201 id="peer-7" tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(60s)"#,
         r#"DEBUG resil::rate_limit refused event=201 id="peer-7" tokens=2 code="RATE_LIMIT_COST_EXCEEDS_BURST" retry_after=None"#,
     ];
+    assert_eq!(Log::of(run), expected);
+}
+
+#[test]
+fn another_limit_for_a_class() {
+    let run = || {
+        let bucket = || TokenBucket::new(RateLimitConfig::DEFAULT);
+        let limiter = RateLimiter::<u64, _>::builder(bucket()).build().unwrap();
+        assert!(limiter.set_class(0, bucket(), Carry::Spent));
+        assert!(
+            !limiter.set_class(1, bucket(), Carry::Spent),
+            "there is none, and nothing to tell"
+        );
+    };
+    let expected = ["INFO resil::rate_limit a machine has other settings event=911 class=0"];
     assert_eq!(Log::of(run), expected);
 }
 
