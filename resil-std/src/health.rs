@@ -4,7 +4,8 @@
 //! feed it. [`get_overall_health`](HealthChecker::get_overall_health) runs every check and answers
 //! with the worst; [`report`](HealthChecker::report) answers from what is stored and awaits nothing;
 //! [`probe`](HealthChecker::probe) is between them, for who asks often: it runs only what has no fresh
-//! result. With the feature `axum`, `health::http` answers probes over HTTP.
+//! result. With the feature `axum`, `health::http` answers probes over HTTP, and with `grpc` `health::grpc`
+//! answers them over gRPC.
 //!
 //! # Laws
 //!
@@ -27,10 +28,13 @@
 //! second for the answer.
 
 mod check;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "axum")]
 pub mod http;
 mod report;
 mod run;
+mod watch;
 
 use core::fmt;
 use core::future::Future;
@@ -49,6 +53,7 @@ use resil_core::{Clock, ConfigError};
 use crate::clock::SystemClock;
 use crate::log;
 use run::{Ended, Runner};
+use tokio::sync::Notify;
 
 pub use check::Check;
 pub use report::{CheckHealth, OverallHealth};
@@ -93,6 +98,8 @@ struct Shared<const N: usize> {
     state: Mutex<State<N>>,
     timeout: Duration,
     ttl: Duration,
+    /// What is to be said may be another.
+    told: Notify,
 }
 
 struct State<const N: usize> {
@@ -132,7 +139,7 @@ impl<const N: usize> HealthChecker<N> {
     pub fn with_defaults(timeout: Duration, ttl: Duration) -> Self {
         let registry = HealthRegistry::new(SystemClock.now());
         let state = Mutex::new(State { registry, runners: BTreeMap::new() });
-        Self(Arc::new(Shared { state, timeout, ttl }))
+        Self(Arc::new(Shared { state, timeout, ttl, told: Notify::new() }))
     }
 
     /// Registers an async check: [`Check::new`].
@@ -192,20 +199,22 @@ impl<const N: usize> HealthChecker<N> {
         if timeout.is_zero() {
             return Err(ConfigError::new("timeout", "timeout must be at least 1 ns").into());
         }
-        let mut state = self.0.state();
-        let now = SystemClock.now();
-        let id = state.registry.register_with(Arc::clone(&name), config, now)?;
-        state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout, patience))));
-        Ok(())
+        self.0.change(|state| {
+            let now = SystemClock.now();
+            let id = state.registry.register_with(Arc::clone(&name), config, now)?;
+            state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout, patience))));
+            Ok(())
+        })
     }
 
     /// Takes a check out; `false` when there is none of this name. A run of it that is going ends by
     /// itself, and its result is dropped.
     #[expect(clippy::must_use_candidate, reason = "whether it was there is news, not a duty")]
     pub fn unregister(&self, name: &str) -> bool {
-        let mut state = self.0.state();
-        let Some((id, _)) = state.runners.remove(name) else { return false };
-        state.registry.unregister(id).is_ok()
+        self.0.change(|state| {
+            let Some((id, _)) = state.runners.remove(name) else { return false };
+            state.registry.unregister(id).is_ok()
+        })
     }
 
     /// Says that the check `name` cannot be better than the check `on`, so that it is no cause of its
@@ -216,9 +225,10 @@ impl<const N: usize> HealthChecker<N> {
     /// [`DependencyError`]: there is no check of either name, they would depend on each other in a
     /// circle, or `name` depends on four others already.
     pub fn depend(&self, name: &str, on: &str) -> Result<(), DependencyError> {
-        let mut state = self.0.state();
-        let (name, on) = (state.id(name)?, state.id(on)?);
-        state.registry.depend(name, on)
+        self.0.change(|state| {
+            let (name, on) = (state.id(name)?, state.id(on)?);
+            state.registry.depend(name, on)
+        })
     }
 
     /// From now on the check is in maintenance: whatever it finds, readiness says no, and startup and
@@ -228,9 +238,10 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn begin_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        let mut state = self.0.state();
-        let id = state.id(name)?;
-        state.registry.begin_maintenance(id)
+        self.0.change(|state| {
+            let id = state.id(name)?;
+            state.registry.begin_maintenance(id)
+        })
     }
 
     /// The check counts again.
@@ -239,15 +250,16 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn end_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        let mut state = self.0.state();
-        let id = state.id(name)?;
-        state.registry.end_maintenance(id, SystemClock.now())
+        self.0.change(|state| {
+            let id = state.id(name)?;
+            state.registry.end_maintenance(id, SystemClock.now())
+        })
     }
 
     /// Takes the whole node in or out of maintenance: readiness says no and the node is degraded at
     /// best, while startup and liveness answer as they would otherwise.
     pub fn set_node_maintenance(&self, is_in_maintenance: bool) {
-        self.0.state().registry.set_node_maintenance(is_in_maintenance);
+        self.0.change(|state| state.registry.set_node_maintenance(is_in_maintenance));
     }
 
     /// Runs every check and says how the node is.
@@ -376,15 +388,22 @@ impl<const N: usize> Shared<N> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes what is answered, and wakes who waits for another answer.
+    fn change<R>(&self, change: impl FnOnce(&mut State<N>) -> R) -> R {
+        let result = change(&mut self.state());
+        self.told.notify_waiters();
+        result
+    }
+
     fn record(&self, id: CheckId, result: HealthCheckResult) {
         let message = result.message().clone();
         let now = SystemClock.now();
-        let mut state = self.state();
-        let before = state.registry.record(id, result, now);
-        let after = state.registry.check(id, now);
-        let name =
-            state.runners.iter().find(|(_, (of, _))| *of == id).map(|(name, _)| Arc::clone(name));
-        drop(state);
+        let (before, after, name) = self.change(|state| {
+            let before = state.registry.record(id, result, now);
+            let after = state.registry.check(id, now);
+            let mut names = state.runners.iter().filter(|(_, (of, _))| *of == id);
+            (before, after, names.next().map(|(name, _)| Arc::clone(name)))
+        });
         // Without them it has been taken out meanwhile.
         if let (Ok(before), Ok(after), Some(check)) = (before, after, name) {
             log_change(&check, before, after, &message);

@@ -98,13 +98,14 @@
 //! | | `refused` | debug | 301 | `breaker`, `code` |
 //! | `resil::call` | the kind's own | the kind's own | | `peer`, `index` of one of several, and: |
 //! | | an attempt began, succeeded, failed, is stopped, is late | | 101 – 104, 401 – 403, 602 | `attempt` (from 1), `max_attempts`; `deadline`, or `error` and `classification` |
-//! | | a wait for the next attempt | | 111, 113 | `until`, `code` of the refusal |
+//! | | a wait for the next attempt | | 111, 113 | `delay`, `code` of the refusal |
 //! | | the end of a call | | 601, 902 – 905 | `attempts`, `verdict` |
 //! | | a transition of the breaker | | 302 – 306, 308 | `from`, `to` |
 //! | | another policy | | 911 | |
 //! | `resil::bulkhead` | the kind's own | warn, info | 501, 911 | `bulkhead`, `code` |
 //! | `resil::adaptive` | the kind's own | the kind's own | 502, 511, 512, 911 | `limit`, and `code`, or `from` and `to` |
 //! | `resil::rate_limit` | `refused` | debug | 201 | `id` of a peer, `tokens`, `code`, `retry_after` |
+//! | | another limit for all of a class | info | 911 | `class` |
 //! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
 //!
 //! "The kind's own" are [`message`](resil_core::event::EventKind::message) and
@@ -119,6 +120,7 @@
 //! |---|---|
 //! | `serde` | wire forms of core's errors, and [`OverallHealth`](health::OverallHealth) as the body of a health endpoint |
 //! | `axum` | health over HTTP: `health::http`; implies `serde` |
+//! | `grpc` | health over gRPC: `health::grpc` |
 //! | `metrics` | counters, gauges and histograms: `metrics` |
 //! | `http` | what an HTTP answer means to a retry and to a breaker: `http` |
 //! | `redis` | a quota that nodes share through Redis: `redis`; a check there that is dropped while it waits may have taken its tokens |
@@ -141,6 +143,7 @@
 pub use resil_core as core;
 
 pub mod adaptive;
+mod boxed;
 pub mod bulkhead;
 pub mod call;
 pub mod circuit_breaker;
@@ -161,6 +164,7 @@ pub mod timeout;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+pub use boxed::BoxedError;
 pub use bulkhead::Bulkhead;
 pub use call::{Peer, Peers};
 pub use circuit_breaker::CircuitBreaker;

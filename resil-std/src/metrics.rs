@@ -14,8 +14,8 @@
 //!
 //! # Labels
 //!
-//! - `machine`: `retry`, `circuit_breaker`, `rate_limit`, `bulkhead`, `adaptive`, `call`, `health`: the
-//!   target of the log without `resil::`.
+//! - `machine`: `retry`, `circuit_breaker`, `rate_limit`, `bulkhead`, `adaptive`, `call`, `health`, `redis`:
+//!   the target of the log without `resil::`.
 //! - `event`: the name of an [`EventKind`]; the log has its number.
 //! - `name`: of the operation, breaker, bulkhead, check or peer. It is what you named it, so their
 //!   number is yours: do not put an id into a name.
@@ -33,6 +33,10 @@
 //! | refusals by a breaker, a limiter, a bulkhead | `resil_events_total{event=~"BREAKER_REFUSED\|LIMIT_REFUSED\|BULKHEAD_FULL"}` |
 //! | transitions of breakers | `resil_events_total{event=~"BREAKER_(OPENED\|HALF_OPENED\|CLOSED)"}` |
 //! | calls by outcome | `resil_call_duration_seconds_count` |
+//!
+//! With `metrics-exporter-prometheus` a histogram is a summary, with quantiles of one process, unless the
+//! exporter is given its buckets (`set_buckets_for_metric`); `histogram_quantile` needs those. `_sum` and
+//! `_count` are there either way.
 //!
 //! # Laws
 //!

@@ -17,7 +17,7 @@
 //! - Threads do not over-admit: an answer and what it takes are one step, also while a limit of one's
 //!   own is set or removed.
 //! - Memory is taken once, when the limiter is built. A call takes none, unless to clone an id that
-//!   is on the heap itself.
+//!   is on the heap itself; [`set_class`](RateLimiter::set_class) puts limits in the place of others.
 //! - A refusal names the instant at which the same request passes, as long as nobody else takes
 //!   from the same limit before.
 //! - A panic anywhere leaves the limiter working, and limiting: it never fails open.
@@ -52,7 +52,7 @@ use resil_core::error::RateLimitError;
 use resil_core::event::EventKind;
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
-    Limit, PeerCharge, RateLimit, RateLimitConfig, SetLimitError, WhenFull,
+    Carry, Limit, PeerCharge, RateLimit, RateLimitConfig, SetLimitError, WhenFull,
 };
 use resil_core::{Clock, ConfigError, Instant};
 
@@ -206,7 +206,7 @@ where
         match self.0.table.look_up(class, id, &self.0.clock, ask) {
             (Some(answer), _) => answer,
             (None, now) if WhenFull::Refuse.refuses(tokens) => {
-                Err(WhenFull::refusal(self.0.table.limit(class), tokens, now))
+                Err(self.0.table.table_full(class, tokens, now))
             }
             (None, _) => Ok(()),
         }
@@ -254,7 +254,50 @@ where
     /// The configuration in force for `id`: its own, or the common one.
     #[must_use]
     pub fn get_limit(&self, id: &K) -> RateLimitConfig {
-        self.0.table.get_limit(id)
+        self.get_limit_in(0, id)
+    }
+
+    /// The configuration in force for `id` in a [class](RateLimiterBuilder::classes): its own, or that of
+    /// the class.
+    #[must_use]
+    pub fn get_limit_in(&self, class: u8, id: &K) -> RateLimitConfig {
+        self.0.table.get_limit(class, id)
+    }
+
+    /// Gives everyone in a [class](RateLimiterBuilder::classes) another limit; `false` when there is no such
+    /// class, and then nothing has changed. Class 0 is everyone who is in no other one.
+    ///
+    /// All go on with what was spent or with the share that was left, as `carry` says. Charges from before
+    /// are not refunded, and limits of one's own stay.
+    ///
+    /// One shard after the other, each locked for as long as its own slots take: who asks meanwhile is judged
+    /// by the one limit or by the other, and nothing that is spent is lost between them. It is the one method
+    /// that takes memory, for the limits of all classes, and gives that of the former ones back.
+    ///
+    /// ```
+    /// use resil_std::RateLimiter;
+    /// use resil_std::core::rate_limit::{Carry, RateLimit, RateLimitConfig};
+    ///
+    /// let senders = RateLimiter::default(); // 10 at once
+    /// senders.allow(&"peer-7", 5)?;
+    ///
+    /// // The node sheds load: a fifth for everybody, and who had half of it left has half of that.
+    /// let fifth = RateLimitConfig::builder().burst_size(2).build()?;
+    /// assert!(senders.set_class(0, RateLimit::new(fifth), Carry::Share));
+    /// assert_eq!(senders.available(&"peer-7"), 1);
+    /// assert_eq!(senders.available(&"peer-8"), 2);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn set_class(&self, class: u8, limit: L, carry: Carry) -> bool
+    where
+        L: Clone,
+    {
+        let is_set = self.0.table.set_class(class, limit, carry, &self.0.clock);
+        if is_set {
+            let kind = EventKind::ConfigurationChanged;
+            log::at!(info, TARGET, kind; _, class, "{}", kind.message());
+        }
+        is_set
     }
 
     /// Forgets what `id` has sent, and keeps its own limit; `false` when there was nothing to forget.

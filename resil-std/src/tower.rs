@@ -55,7 +55,69 @@
 //! Every layer has the error [`ResilienceError<E>`](resil_core::ResilienceError), and wants the same of the
 //! service inside; `E` is the operation's own error, and [`OperationLayer`] is where it comes in. So however
 //! many layers there are, the type is one, and says whether the operation failed, who refused, and when to
-//! come back. Where the service inside has a boxed error, map it to a [`BoxedError`] first.
+//! come back. Where the service inside has a boxed error, map it to a [`BoxedError`](crate::BoxedError) first.
+//!
+//! # In axum
+//!
+//! A route of axum does not fail, so what a layer refuses has to become an answer: `HandleErrorLayer`, outside
+//! of them, does that. The layers of `Router::layer` guard the routes that were added before it: health and
+//! metrics come after it, or a node that sheds load is taken for a dead one.
+//!
+//! ```
+//! # #[cfg(not(feature = "http"))]
+//! # fn main() {}
+//! # #[cfg(feature = "http")]
+//! # mod with_http {
+//! use core::convert::Infallible;
+//! use axum::error_handling::HandleErrorLayer;
+//! use axum::http::{Request, StatusCode};
+//! use axum::response::{IntoResponse, Response};
+//! use axum::{Router, body::Body, routing::get};
+//! use resil_std::core::rate_limit::RateLimitConfig;
+//! use resil_std::core::{Clock, ResilienceError};
+//! use resil_std::tower::{KeyedRateLimitLayer, OperationLayer};
+//! use resil_std::{RateLimiter, SystemClock, http};
+//! use tower::{ServiceBuilder, ServiceExt};
+//!
+//! /// Feature `http`: 429 or 503, with `Retry-After`.
+//! async fn refused(error: ResilienceError<Infallible>) -> Response {
+//!     match error.refusal() {
+//!         Some(refusal) => http::refusal(refusal, SystemClock.now()).into_response(),
+//!         None => StatusCode::GATEWAY_TIMEOUT.into_response(), // a timeout layer's
+//!     }
+//! }
+//!
+//! /// Whose request it is. A real server knows by who has authenticated.
+//! fn client_of(request: &Request<Body>) -> String {
+//!     let name = request.headers().get("x-client").and_then(|name| name.to_str().ok());
+//!     name.unwrap_or_default().to_owned()
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # pub async fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let quota = RateLimitConfig::builder().burst_size(1).build()?;
+//! let layers = ServiceBuilder::new()
+//!     .layer(HandleErrorLayer::new(refused))
+//!     .layer(KeyedRateLimitLayer::new(RateLimiter::new(quota), client_of))
+//!     .layer(OperationLayer);
+//! let app: Router = Router::new()
+//!     .route("/work", get(async || "done"))
+//!     .layer(layers)
+//!     .route("/livez", get(async || "ok")); // not limited
+//!
+//! let ask = |path| app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+//! assert_eq!(ask("/work").await?.status(), StatusCode::OK);
+//! assert_eq!(ask("/work").await?.status(), StatusCode::TOO_MANY_REQUESTS);
+//! assert_eq!(ask("/livez").await?.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! # }
+//! # #[cfg(feature = "http")]
+//! # fn main() { with_http::main().unwrap() }
+//! ```
+//!
+//! A [`PeerLayer`] and a [`RetryLayer`] clone the request for each attempt, which an axum `Request` cannot be:
+//! they are for clients, whose request is a small value from which the operation makes its own.
 //!
 //! # Laws
 //!
@@ -96,7 +158,7 @@ mod timeout;
 pub use adaptive::{Adaptive, AdaptiveGate, AdaptiveLayer};
 pub use bulkhead::{BulkheadGate, BulkheadLayer, Bulkheaded};
 pub use circuit_breaker::{CircuitBreakerGate, CircuitBreakerLayer, CircuitBroken};
-pub use operation::{BoxedError, Operation, OperationFuture, OperationLayer};
+pub use operation::{Operation, OperationFuture, OperationLayer};
 pub use peer::{PeerFuture, PeerLayer, PeerService};
 pub use rate_limit::{
     KeyedRateLimit, KeyedRateLimitLayer, KeyedResponseFuture, RateLimit, RateLimitGate,

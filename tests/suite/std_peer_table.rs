@@ -8,7 +8,8 @@ use std::thread;
 
 use proptest::prelude::*;
 use resil_core::rate_limit::{
-    self as machine, Class, Limiter, Pinned, RateLimitConfig, Slot, TokenBucket, WhenFull,
+    self as machine, Carry, Class, Limit as _, Limiter, Pinned, RateLimitConfig, Slot, TokenBucket,
+    WhenFull,
 };
 use resil_core::{ErrorCode, Instant};
 use resil_std::clock::MockClock;
@@ -206,6 +207,66 @@ fn a_flood_of_one_class_leaves_the_overflow_bucket_of_another() {
 }
 
 #[test]
+fn a_limit_that_all_are_given_over_and_over_loses_and_mints_nothing_of_what_threads_spend() {
+    let builder = RateLimiter::builder(bucket(10)).classes([bucket(5)]).slots(1024);
+    let builder = builder.hasher(Itself).clock(MockClock::default());
+    let limiter: Table<Itself> = builder.build().unwrap();
+    let spread = |id: u64| id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for round in 0..5 {
+        limiter.reset_all();
+        let admitted = on_threads(|thread| {
+            if thread == 0 {
+                for _ in 0..50 {
+                    assert!(limiter.set_class(0, bucket(10), Carry::Spent));
+                    assert!(limiter.set_class(1, bucket(5), Carry::Share));
+                }
+            }
+            let ask = |n: u64| limiter.allow_in((n % 2) as u8, &spread(n / 2 % 40), 1).is_ok();
+            (0..4_000).filter(|n| ask(*n)).count()
+        });
+        assert_eq!(admitted, 40 * (10 + 5), "{round}");
+    }
+}
+
+/// Whoever is in a slot, whoever shares the overflow bucket, and newcomers.
+#[test]
+fn a_smaller_limit_for_a_class_is_in_force_for_all_of_it_at_once() {
+    let (limiter, _) = table(8, AllAlike);
+    (0..8).for_each(|id| limiter.allow(&id, 1).unwrap());
+    limiter.allow(&99, 4).unwrap(); // from the overflow bucket
+    let early = limiter.check(&0, 1).unwrap();
+    limiter.set_limit(100, *bucket(30).config()).unwrap();
+
+    assert!(!limiter.set_class(1, bucket(5), Carry::Spent), "there is none");
+    assert!(limiter.set_class(0, bucket(5), Carry::Spent));
+    assert_eq!([0, 1, 99].map(|id| limiter.available(&id)), [3, 4, 1]);
+    assert_eq!(limiter.available(&100), 30, "it has a limit of its own");
+    assert_eq!(limiter.get_limit(&0), *bucket(5).config());
+    limiter.refund(early);
+    assert_eq!(limiter.available(&0), 3, "a charge from before");
+
+    assert!(limiter.remove_limit(&100));
+    assert_eq!(limiter.get_limit(&100), *bucket(5).config());
+    assert_eq!(limiter.available(&100), 1, "from the overflow bucket");
+    let too_much = limiter.check(&0, 6).unwrap_err();
+    assert_eq!(too_much.code(), ErrorCode::RateLimitCostExceedsBurst);
+}
+
+#[test]
+fn a_full_table_that_refuses_judges_by_the_limit_in_force() {
+    let builder = RateLimiter::builder(bucket(10)).slots(8).when_full(WhenFull::Refuse);
+    let limiter = builder.hasher(AllAlike).clock(MockClock::default()).build().unwrap();
+    (0..8_u64).for_each(|id| limiter.allow(&id, 1).unwrap());
+    let codes = || {
+        [limiter.check(&9, 6), limiter.peek(&9, 6).map(|()| unreachable!())]
+            .map(|answer| answer.unwrap_err().code())
+    };
+    assert_eq!(codes(), [ErrorCode::RateLimitTableFull; 2]);
+    assert!(limiter.set_class(0, bucket(5), Carry::Spent));
+    assert_eq!(codes(), [ErrorCode::RateLimitCostExceedsBurst; 2]);
+}
+
+#[test]
 fn more_classes_than_numbers_are_an_error_that_names_them() {
     let builder = RateLimiter::<u64, _>::builder(bucket(1));
     let error = builder.classes((0..256).map(|_| bucket(1))).build().unwrap_err();
@@ -221,6 +282,7 @@ enum Op {
     ResetAll,
     Pin(u64, u32),
     Unpin(u64),
+    SetClass(u8, u32, Carry),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -232,6 +294,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::ResetAll),
         2 => (0_u64..14, 1_u32..9).prop_map(|(id, burst)| Op::Pin(id, burst)),
         2 => (0_u64..14).prop_map(Op::Unpin),
+        1 => (0_u8..4, 1_u32..9, prop_oneof![Just(Carry::Spent), Just(Carry::Share)])
+            .prop_map(|(class, burst, carry)| Op::SetClass(class, burst, carry)),
     ]
 }
 
@@ -281,11 +345,16 @@ proptest! {
                     prop_assert_eq!(shared.set_limit(id, config), core.set_limit(id, config, now));
                 }
                 Op::Unpin(id) => prop_assert_eq!(shared.remove_limit(&id), core.remove_limit(&id, now)),
+                Op::SetClass(class, burst, carry) => {
+                    let (mine, its) = (bucket(burst), bucket(burst));
+                    prop_assert_eq!(shared.set_class(class, mine, carry), core.set_class(class, its, carry, now));
+                }
             }
             prop_assert_eq!(shared.len(), core.len());
             for id in 0..14 {
                 prop_assert_eq!(shared.get_limit(&id), *core.get_limit(&id));
                 for class in 0..3 {
+                    prop_assert_eq!(shared.get_limit_in(class, &id), *core.limit_of(class, &id).config());
                     let (mine, its) = (shared.available_in(class, &id), core.available_in(class, &id, now));
                     prop_assert_eq!(mine, its, "{} in {}", id, class);
                 }

@@ -13,7 +13,7 @@ use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
 use resil_std::core::circuit_breaker::CircuitBreakerConfig;
 use resil_std::core::hedge::HedgePolicy;
 use resil_std::core::outcome::{EveryError, FailureClass};
-use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
+use resil_std::core::rate_limit::{Carry, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
 use resil_std::rate_limit::RateLimiter;
@@ -203,6 +203,21 @@ fn every_refusal_of_a_limiter() {
 }
 
 #[test]
+fn another_limit_for_a_class() {
+    let run = || {
+        let bucket = || TokenBucket::new(RateLimitConfig::DEFAULT);
+        let limiter = RateLimiter::<u64, _>::builder(bucket()).build().unwrap();
+        assert!(limiter.set_class(0, bucket(), Carry::Spent));
+        assert!(
+            !limiter.set_class(1, bucket(), Carry::Spent),
+            "there is none, and nothing to tell"
+        );
+    };
+    let expected = ["INFO resil::rate_limit a machine has other settings event=911 class=0"];
+    assert_eq!(Log::of(run), expected);
+}
+
+#[test]
 fn a_subscriber_may_use_what_it_is_told_about_pitfall_108() {
     let (breaker, _) = breaker();
     let limiter: RateLimiter<&str> = RateLimiter::default();
@@ -241,11 +256,11 @@ fn lines_of(story: impl Future<Output = ()>) -> Vec<String> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     let lines = Log::of(|| runtime.block_on(story));
-    let until = |line: String| match line.find(" deadline=").or(line.find(" until=")) {
+    let dated = |line: String| match line.find(" deadline=") {
         Some(at) => line[..at].to_owned(),
         None => line,
     };
-    lines.into_iter().map(until).collect()
+    lines.into_iter().map(dated).collect()
 }
 
 /// The numbers of the events among `lines`, which embassy logs for the same.
@@ -279,6 +294,10 @@ fn a_call_tells_of_attempts_waits_transitions_and_its_end() {
     let fails = || ready(Err::<(), _>("no answer"));
     let lines = lines_of(async { drop(peer.call(fails).await) });
     assert_eq!(numbers(&lines), [101, 103, 401, 103, 303, 111, 904], "open, and so refused");
+    assert_eq!(
+        lines[5],
+        r#"WARN resil::call the next attempt is made after a wait event=111 peer="peer-7" delay=Some(2s)"#
+    );
     assert_eq!(
         lines[4],
         r#"ERROR resil::call a breaker refuses calls from now on event=303 peer="peer-7" from="CLOSED" to="OPEN""#

@@ -254,11 +254,12 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
 
     /// With nothing in flight, a wait is one for the next attempt.
     pub(crate) fn log_wait(&self, until: Option<Instant>, in_flight: u8) {
-        if in_flight == 0 {
-            let Handle { name: peer, index, .. } = self.callee.handle();
+        if in_flight == 0 && log::is_on() {
+            let Handle { name: peer, index, clock, .. } = self.callee.handle();
+            let delay = until.map(|until| until.saturating_since(clock.now()));
             let refusal = self.call.refusal();
             let code = refusal.map(|refusal| refusal.code().name());
-            log::event!(TARGET, EventKind::of_wait(refusal), peer, index, code, ?until);
+            log::event!(TARGET, EventKind::of_wait(refusal), peer, index, code, ?delay);
         }
     }
 

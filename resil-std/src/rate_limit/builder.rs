@@ -66,7 +66,8 @@ impl<K, L, T, H> RateLimiterBuilder<K, L, T, H> {
     }
 
     /// The limits of class 1, 2 and so on, for kinds of peers that you tell apart, each with an overflow
-    /// bucket of its own; see [core's](resil_core::rate_limit::RateLimiter#classes). Default: none beside
+    /// bucket of its own; see [core's](resil_core::rate_limit::RateLimiter#classes).
+    /// [`set_class`](RateLimiter::set_class) gives a class another one later. Default: none beside
     /// class 0, the limit that the builder was made with.
     ///
     /// ```

@@ -1,11 +1,12 @@
 //! Core's table in shards, each behind a lock of its own.
 
 use core::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 use resil_core::outcome::Rejected;
 use resil_core::rate_limit::{
-    Account, Limit, Peer, PeerCharge, Pinned, Place, RateLimitConfig, SetLimitError, Shard, Slot,
-    WhenFull, shard_of,
+    Account, Carry, Limit, Peer, PeerCharge, Pinned, Place, RateLimitConfig, SetLimitError, Shard,
+    Slot, WhenFull, shard_of,
 };
 use resil_core::{Clock, ConfigError, Instant};
 
@@ -21,10 +22,23 @@ type Slots<K, L> = Shard<K, L, Box<[Slot<K, L>]>, Box<[u64]>>;
 #[repr(align(64))]
 struct Line<V>(Mutex<V>);
 
-/// What one class has in common.
-struct Class<L: Limit> {
-    limit: L,
-    overflow: Line<Account<L>>,
+/// The limits of all classes. Each lock guards a reference to those that what it guards is judged by, so
+/// that they change together; the limits themselves are one for all, and stay in the caches of all.
+struct Limits<L> {
+    first: L,
+    others: Box<[L]>,
+}
+
+/// What one lock guards of the slots.
+struct Part<K, L: Limit> {
+    slots: Slots<K, L>,
+    limits: Arc<Limits<L>>,
+}
+
+/// What those of a class share who have no slot.
+struct Overflow<L: Limit> {
+    account: Account<L>,
+    limits: Arc<Limits<L>>,
 }
 
 /// A table that threads share.
@@ -33,19 +47,36 @@ struct Class<L: Limit> {
 /// it has let go of that: of an id's own limit, or of the overflow bucket of its class. The clock is
 /// read under the lock of the state that is judged by it, which thus sees time in order.
 pub(super) struct Table<K, L: Limit, H> {
-    shards: Box<[Line<Slots<K, L>>]>,
+    shards: Box<[Line<Part<K, L>>]>,
     /// Slot numbers from one shard to the next.
     stride: usize,
-    first: Class<L>,
-    others: Box<[Class<L>]>,
+    first: Line<Overflow<L>>,
+    others: Box<[Line<Overflow<L>>]>,
     pinned: PinnedEntries<K, L>,
     when_full: WhenFull,
     hasher: H,
 }
 
-impl<L: Limit> Class<L> {
-    fn new(limit: L) -> Self {
-        Self { limit, overflow: Line(Mutex::new(Account::FRESH)) }
+impl<L> Limits<L> {
+    /// The limit of the class of this number; of the first where there is none.
+    #[inline]
+    fn of(&self, class: u8) -> &L {
+        let index = usize::from(class).checked_sub(1);
+        index.and_then(|index| self.others.get(index)).unwrap_or(&self.first)
+    }
+
+    /// The same with another limit for a class; `None` where there is none of this number.
+    fn with(&self, class: u8, limit: L) -> Option<Self>
+    where
+        L: Clone,
+    {
+        let Self { mut first, mut others } =
+            Self { first: self.first.clone(), others: self.others.clone() };
+        match usize::from(class).checked_sub(1) {
+            None => first = limit,
+            Some(index) => *others.get_mut(index)? = limit,
+        }
+        Some(Self { first, others })
     }
 }
 
@@ -72,23 +103,28 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         let count = if slots.is_multiple_of(SET) { shards_of(slots) } else { 1 };
         let stride = sets.div_ceil(count).saturating_mul(SET);
         let cut = |index: usize| index.saturating_mul(sets).checked_div(count).unwrap_or(0);
+        if classes.len() > u8::MAX.into() {
+            let why = "classes must be at most 255 beside the first";
+            return Err(ConfigError::new("classes", why));
+        }
+        let limits = Arc::new(Limits { first: limit, others: classes.into() });
+        let overflow = || {
+            let limits = Arc::clone(&limits);
+            Line(Mutex::new(Overflow { account: Account::FRESH, limits }))
+        };
         let shard = |index: usize| {
             let sets = cut(index.saturating_add(1)).saturating_sub(cut(index));
             let slots = if count == 1 { slots } else { sets.saturating_mul(SET) };
             let slots = (0..slots).map(|_| Slot::EMPTY).collect();
             let tags = vec![0; sets].into_boxed_slice();
-            let shard = Shard::new(slots, tags, index.saturating_mul(stride))?;
-            Ok(Line(Mutex::new(shard)))
+            let slots = Shard::new(slots, tags, index.saturating_mul(stride))?;
+            Ok(Line(Mutex::new(Part { slots, limits: Arc::clone(&limits) })))
         };
-        if classes.len() > u8::MAX.into() {
-            let why = "classes must be at most 255 beside the first";
-            return Err(ConfigError::new("classes", why));
-        }
         Ok(Self {
             shards: (0..count).map(shard).collect::<Result<_, _>>()?,
             stride,
-            first: Class::new(limit),
-            others: classes.into_iter().map(Class::new).collect(),
+            first: overflow(),
+            others: limits.others.iter().map(|_| overflow()).collect(),
             pinned: PinnedEntries::new(pinned),
             when_full,
             hasher,
@@ -114,7 +150,8 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
             return then(answer, now);
         }
         let now = clock.now();
-        if let Some(answer) = shard.check_resident(peer, cost, now, self.limit(peer.class)) {
+        let Part { slots, limits } = &mut *shard;
+        if let Some(answer) = slots.check_resident(peer, cost, now, limits.of(peer.class)) {
             drop(shard);
             return then(answer, now);
         }
@@ -128,13 +165,14 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
     #[inline(never)]
     fn check_newcomer(
         &self,
-        mut shard: MutexGuard<'_, Slots<K, L>>,
+        mut shard: MutexGuard<'_, Part<K, L>>,
         peer: Peer<'_, K>,
         cost: u32,
         now: Instant,
         clock: &impl Clock,
     ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
-        if let Some(answer) = shard.check(peer, cost, now, |class| self.limit(class)) {
+        let Part { slots, limits } = &mut *shard;
+        if let Some(answer) = slots.check(peer, cost, now, |class| limits.of(class)) {
             return (answer, now);
         }
         drop(shard);
@@ -149,14 +187,15 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         cost: u32,
         clock: &impl Clock,
     ) -> (Result<PeerCharge<L::Charge>, Rejected>, Instant) {
-        let Class { limit, overflow } = self.class(class);
-        if self.when_full.refuses(cost) {
-            let now = clock.now();
-            return (Err(WhenFull::refusal(limit, cost, now)), now);
-        }
-        let mut overflow = lock(&overflow.0);
-        let now = clock.now();
-        (overflow.check(limit, Place::Overflow(class), cost, now), now)
+        let mut overflow = lock(&self.overflow(class).0);
+        let Overflow { account, limits } = &mut *overflow;
+        let (limit, now) = (limits.of(class), clock.now());
+        let answer = if self.when_full.refuses(cost) {
+            Err(WhenFull::refusal(limit, cost, now))
+        } else {
+            account.check(limit, Place::Overflow(class), cost, now)
+        };
+        (answer, now)
     }
 
     #[cold]
@@ -206,16 +245,23 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
             shard = self.shard(peer.hash);
         }
         let now = clock.now();
-        let limits = |class| self.limit(class);
-        let answer = shard.look_up(peer, now, limits, |limit, state| ask(limit, state, now));
+        let Part { slots, limits } = &*shard;
+        let limits = |class| limits.of(class);
+        let answer = slots.look_up(peer, now, limits, |limit, state| ask(limit, state, now));
         drop(shard);
         if answer.is_some() || self.when_full == WhenFull::Refuse {
             return (answer, now);
         }
-        let Class { limit, overflow } = self.class(peer.class);
-        let overflow = lock(&overflow.0);
+        let overflow = lock(&self.overflow(peer.class).0);
+        let Overflow { account, limits } = &*overflow;
         let now = clock.now();
-        (Some(ask(limit, overflow.state(), now)), now)
+        (Some(ask(limits.of(peer.class), account.state(), now)), now)
+    }
+
+    /// The refusal of who has no slot where nobody shares.
+    pub(super) fn table_full(&self, class: u8, cost: u32, now: Instant) -> Rejected {
+        let overflow = lock(&self.overflow(class).0);
+        WhenFull::refusal(overflow.limits.of(class), cost, now)
     }
 
     pub(super) fn refund(&self, charge: PeerCharge<L::Charge>, clock: &impl Clock) {
@@ -224,16 +270,17 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
                 let shard = index.checked_div(self.stride).and_then(|index| self.shards.get(index));
                 let Some(shard) = shard else { return };
                 let mut shard = lock(&shard.0);
-                shard.refund(charge, clock.now(), |class| self.limit(class));
+                let Part { slots, limits } = &mut *shard;
+                slots.refund(charge, clock.now(), |class| limits.of(class));
             }
             Place::Pinned(index) => {
                 let Some(mut entry) = self.pinned.entry(index) else { return };
                 entry.refund(charge, clock.now());
             }
             Place::Overflow(class) => {
-                let Class { limit, overflow } = self.class(class);
-                let mut overflow = lock(&overflow.0);
-                overflow.refund(limit, charge, clock.now());
+                let mut overflow = lock(&self.overflow(class).0);
+                let Overflow { account, limits } = &mut *overflow;
+                account.refund(limits.of(class), charge, clock.now());
             }
         }
     }
@@ -252,9 +299,10 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         }
         let (index, mut entry) = self.pinned.free().ok_or(SetLimitError::TableFull)?;
         let mut shard = self.shard(hash);
+        let Part { slots, limits } = &mut *shard;
         let now = clock.now();
-        let spent = shard.take(self.last_class(), &id, hash);
-        let owed = spent.as_ref().map(|(class, state)| (self.limit(*class), state));
+        let spent = slots.take(self.last_class(), &id, hash);
+        let owed = spent.as_ref().map(|(class, state)| (limits.of(*class), state));
         entry.give(id, limit, owed, now);
         self.pinned.publish(index, Some(hash));
         Ok(())
@@ -265,51 +313,81 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         let _change = self.pinned.changes();
         let Some((index, mut entry)) = self.pinned.of(id, hash) else { return false };
         let mut shard = self.shard(hash);
+        let Part { slots, limits } = &mut *shard;
         let now = clock.now();
-        let Some((id, state)) = entry.take(&self.first.limit, now) else { return false };
+        let Some((id, state)) = entry.take(&limits.first, now) else { return false };
         self.pinned.publish(index, None);
-        shard.adopt(0, id, hash, state, now, |class| self.limit(class));
+        slots.adopt(0, id, hash, state, now, |class| limits.of(class));
         true
     }
 
-    pub(super) fn get_limit(&self, id: &K) -> RateLimitConfig {
-        let own = self.pinned.of(id, self.hasher.hash_one(id));
-        let own = own.as_ref().and_then(|(_, entry)| entry.limit_and_state());
-        *own.map_or(&self.first.limit, |(limit, _)| limit).config()
+    /// One shard after the other, and then what they share: each is locked for as long as its own slots
+    /// take.
+    pub(super) fn set_class(&self, class: u8, limit: L, carry: Carry, clock: &impl Clock) -> bool
+    where
+        L: Clone,
+    {
+        // So there is one change at a time, and nobody is moved between a slot and a limit of his own.
+        let _change = self.pinned.changes();
+        let old = Arc::clone(&lock(&self.first.0).limits);
+        let Some(new) = old.with(class, limit) else { return false };
+        let new = Arc::new(new);
+        let (from, to) = (old.of(class), new.of(class));
+        for shard in &self.shards {
+            let mut shard = lock(&shard.0);
+            shard.slots.carry(class, to, from, carry, clock.now());
+            shard.limits = Arc::clone(&new);
+        }
+        for (number, overflow) in (0..=u8::MAX).zip(self.overflows()) {
+            let mut overflow = lock(&overflow.0);
+            if number == class {
+                overflow.account.carry(to, from, carry, clock.now());
+            }
+            overflow.limits = Arc::clone(&new);
+        }
+        true
+    }
+
+    pub(super) fn get_limit(&self, class: u8, id: &K) -> RateLimitConfig {
+        let hash = self.hasher.hash_one(id);
+        let _unchanging = self.pinned.changes();
+        let own = self.pinned.of(id, hash);
+        match own.as_ref().and_then(|(_, entry)| entry.limit_and_state()) {
+            Some((limit, _)) => *limit.config(),
+            None => *self.shard(hash).limits.of(class).config(),
+        }
     }
 
     pub(super) fn reset(&self, id: &K) -> bool {
         let hash = self.hasher.hash_one(id);
         let _unchanging = self.pinned.changes();
         let own = self.pinned.of(id, hash).map(|(_, mut entry)| entry.reset());
-        self.shard(hash).reset(id, hash) || own.is_some()
+        self.shard(hash).slots.reset(id, hash) || own.is_some()
     }
 
     pub(super) fn reset_all(&self) {
         let _unchanging = self.pinned.changes();
-        self.shards.iter().for_each(|shard| lock(&shard.0).reset_all());
+        self.shards.iter().for_each(|shard| lock(&shard.0).slots.reset_all());
         self.pinned.all().for_each(|mut entry| entry.reset());
-        let classes = core::iter::once(&self.first).chain(&self.others);
-        classes.for_each(|class| lock(&class.overflow.0).reset());
+        self.overflows().for_each(|overflow| lock(&overflow.0).account.reset());
     }
 
     pub(super) fn len(&self) -> usize {
         let _unchanging = self.pinned.changes();
-        let slots = self.shards.iter().map(|shard| lock(&shard.0).len());
+        let slots = self.shards.iter().map(|shard| lock(&shard.0).slots.len());
         let pinned = self.pinned.all().filter(|entry| !Pinned::is_empty(entry)).count();
         slots.fold(pinned, usize::saturating_add)
     }
 
-    /// The limit of the class of this number; of the first where there is none.
-    #[inline]
-    pub(super) fn limit(&self, class: u8) -> &L {
-        &self.class(class).limit
-    }
-
-    #[inline]
-    fn class(&self, class: u8) -> &Class<L> {
+    /// What the class of this number shares; the first where there is none.
+    fn overflow(&self, class: u8) -> &Line<Overflow<L>> {
         let index = usize::from(class).checked_sub(1);
         index.and_then(|index| self.others.get(index)).unwrap_or(&self.first)
+    }
+
+    /// By class.
+    fn overflows(&self) -> impl Iterator<Item = &Line<Overflow<L>>> {
+        core::iter::once(&self.first).chain(&self.others)
     }
 
     fn last_class(&self) -> u8 {
@@ -324,7 +402,7 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
     }
 
     #[inline(always)]
-    fn shard(&self, hash: u64) -> MutexGuard<'_, Slots<K, L>> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Part<K, L>> {
         let shard = self.shards.get(shard_of(hash, self.shards.len()));
         lock(&shard.expect("a number below the number of shards").0)
     }

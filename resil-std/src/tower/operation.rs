@@ -1,7 +1,5 @@
 //! Where the operation begins.
 
-use core::error::Error;
-use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -24,6 +22,30 @@ use tower_service::Service;
 /// let service = service_fn(async |_: ()| Err::<(), _>("no route"));
 /// let service = ServiceBuilder::new().layer(OperationLayer).service(service);
 /// assert_eq!(service.oneshot(()).await, Err(ResilienceError::operation("no route")));
+/// # }
+/// ```
+///
+/// Where the service's error is a box, as that of tower's own middleware is, map it to a
+/// [`BoxedError`](crate::BoxedError) first:
+///
+/// ```
+/// use core::time::Duration;
+/// use resil_std::BoxedError;
+/// use resil_std::tower::{OperationLayer, TimeoutLayer};
+/// use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let service = ServiceBuilder::new()
+///     .map_err(BoxError::from) // of our error, for whatever is outside
+///     .layer(TimeoutLayer::new(Duration::from_secs(1)))
+///     .layer(OperationLayer)
+///     .map_err(BoxedError)
+///     .service(service_fn(async |_: ()| Err::<(), BoxError>("no route".into())));
+///
+/// let error: BoxError = service.oneshot(()).await.unwrap_err();
+/// assert_eq!(error.to_string(), "OPERATION_FAILED: the operation failed");
+/// assert_eq!(error.source().unwrap().to_string(), "no route");
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,51 +94,5 @@ impl<F: Future<Output = Result<V, E>>, V, E> Future for OperationFuture<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().future.poll(context).map_err(ResilienceError::operation)
-    }
-}
-
-/// An error in a box, as tower's own middleware has them, that is an [`Error`] itself.
-///
-/// A `Box<dyn Error>` is none, so a [`ResilienceError`] of one is none either, and no middleware of tower
-/// takes it. Map to this before [`OperationLayer`]; [`Error::source`] and [`Display`](fmt::Display) are
-/// those of what is in the box.
-///
-/// ```
-/// use core::time::Duration;
-/// use resil_std::tower::{BoxedError, OperationLayer, TimeoutLayer};
-/// use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let service = ServiceBuilder::new()
-///     .map_err(BoxError::from) // of our error, for whatever is outside
-///     .layer(TimeoutLayer::new(Duration::from_secs(1)))
-///     .layer(OperationLayer)
-///     .map_err(BoxedError)
-///     .service(service_fn(async |_: ()| Err::<(), BoxError>("no route".into())));
-///
-/// let error: BoxError = service.oneshot(()).await.unwrap_err();
-/// assert_eq!(error.to_string(), "OPERATION_FAILED: the operation failed");
-/// assert_eq!(error.source().unwrap().to_string(), "no route");
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct BoxedError(pub Box<dyn Error + Send + Sync>);
-
-impl fmt::Display for BoxedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for BoxedError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
-
-impl From<Box<dyn Error + Send + Sync>> for BoxedError {
-    fn from(error: Box<dyn Error + Send + Sync>) -> Self {
-        Self(error)
     }
 }

@@ -14,10 +14,10 @@ use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
 use resil_std::tower::{
-    AdaptiveLayer, BoxedError, BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer,
-    OperationLayer, PeerLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
+    AdaptiveLayer, BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, OperationLayer,
+    PeerLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
 };
-use resil_std::{Bulkhead, CircuitBreaker, Peer, RateLimiter};
+use resil_std::{BoxedError, Bulkhead, CircuitBreaker, Peer, RateLimiter};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use super::limiter;

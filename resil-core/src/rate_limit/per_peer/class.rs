@@ -169,12 +169,8 @@ where
                 None => return false,
             },
         };
-        let slots = self.shard.slots_mut().iter_mut();
-        let slots = slots.filter(|slot| slot.class == class && slot.key.is_some());
-        for account in slots.map(Slot::account).chain([found.overflow.parts()]) {
-            let state = limit.carry(&found.limit, account.state, carry, now);
-            account.hand_over(state);
-        }
+        self.shard.carry(class, &limit, &found.limit, carry, now);
+        found.overflow.carry(&limit, &found.limit, carry, now);
         found.limit = limit;
         true
     }

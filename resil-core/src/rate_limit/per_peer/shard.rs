@@ -7,7 +7,7 @@ use super::slot::Slot;
 use super::{PeerCharge, Place, SET};
 use crate::config::ConfigError;
 use crate::outcome::Rejected;
-use crate::rate_limit::Limit;
+use crate::rate_limit::{Carry, Limit};
 use crate::time::Instant;
 use core::marker::PhantomData;
 
@@ -127,6 +127,16 @@ where
     pub fn reset_all(&mut self) {
         for slot in self.slots.as_mut() {
             slot.vacate();
+        }
+    }
+
+    /// Gives everyone in a class another limit in place of `old`: each goes on with what was spent or with
+    /// the share that was left. Charges from before are not refunded. Looks at every slot; with
+    /// [`Carry::Share`] it divides.
+    pub fn carry(&mut self, class: u8, limit: &L, old: &L, carry: Carry, now: Instant) {
+        let slots = self.slots.as_mut().iter_mut();
+        for slot in slots.filter(|slot| slot.class == class && slot.key.is_some()) {
+            slot.account().carry(limit, old, carry, now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the table is made of.
 
-use super::super::Limit;
+use super::super::{Carry, Limit};
 use super::{PeerCharge, Place};
 use crate::outcome::Rejected;
 use crate::time::Instant;
@@ -46,6 +46,12 @@ impl<L: Limit> Account<L> {
         &self.state
     }
 
+    /// Goes on under another limit, with what was spent or with the share that was left. Charges from
+    /// before are not refunded. With [`Carry::Share`] it divides.
+    pub fn carry(&mut self, limit: &L, old: &L, carry: Carry, now: Instant) {
+        self.parts().carry(limit, old, carry, now);
+    }
+
     /// Forgets what it owes. Charges from before are not refunded.
     pub fn reset(&mut self) {
         self.hand_over(L::FRESH);
@@ -72,6 +78,11 @@ impl<S> Parts<'_, S> {
     pub(super) fn hand_over(self, state: S) {
         *self.state = state;
         *self.generation = self.generation.wrapping_add(1);
+    }
+
+    pub(super) fn carry<L: Limit<State = S>>(self, limit: &L, old: &L, carry: Carry, now: Instant) {
+        let state = limit.carry(old, self.state, carry, now);
+        self.hand_over(state);
     }
 
     #[inline]

@@ -139,7 +139,10 @@ impl TokenBucket {
         cost: u32,
         now: Instant,
     ) -> Option<BucketCharge> {
-        self.adds(found, cost, now)
+        match self.adds(found, cost, now) {
+            None if cost == 0 => Some(BucketCharge::NOTHING),
+            charge => charge,
+        }
     }
 
     /// What an admission takes, where all that it does to the state is to add that.

@@ -129,6 +129,15 @@ fn a_strict_bucket_keeps_its_window() {
 }
 
 #[test]
+fn a_request_for_nothing_passes_by_adding_as_it_does_else() {
+    let (limiter, _) = mocked(8);
+    limiter.check(1).unwrap();
+    assert!(limiter.check_contended(0).is_ok(), "there is plenty");
+    limiter.check(7).unwrap();
+    assert!(limiter.check_contended(0).is_ok(), "there is nothing");
+}
+
+#[test]
 fn debts_and_reservations_are_those_of_core() {
     let (limiter, clock) = mocked(2);
     let start = clock.now();
