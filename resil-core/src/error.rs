@@ -2,8 +2,8 @@
 //!
 //! A guarded call fails with a [`ResilienceError`], generic over the operation's own error `E` and
 //! without a bound on it: `()`, `Box<dyn Error>` and `anyhow::Error` all do. It is an [`Error`] where `E`
-//! is one; the last two are none, so for `?` map them to `resil_std::BoxedError`. What refused or gave
-//! up is a [`Cause`]; each has a named error of its own, and every one a stable [`ErrorCode`].
+//! is one; the last two are none, so for `?` map them to the `BoxedError` of resil-std. What refused or
+//! gave up is a [`Cause`]; each has a named error of its own, and every one a stable [`ErrorCode`].
 //!
 //! Use it at the edge of your node. Inside, a machine's refusal is a
 //! [`Rejected`], which converts.

@@ -57,7 +57,21 @@ pub(super) type Start = Box<dyn Fn() -> JoinHandle<HealthCheckResult> + Send + S
 impl Check {
     /// An async check. It runs as a task of its own and must not block the thread.
     ///
-    /// A run that takes too long is dropped at its next `.await`.
+    /// A run that takes too long is dropped at its next `.await`. An `async` closure that captures something
+    /// lends it to its future, which a task cannot have; each future gets a clone of its own:
+    ///
+    /// ```
+    /// use resil_std::CircuitBreaker;
+    /// use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+    /// use resil_std::health::Check;
+    ///
+    /// let breaker = CircuitBreaker::new("peer-7", CircuitBreakerConfig::DEFAULT);
+    /// let check = Check::new("peer-7", move || {
+    ///     let breaker = breaker.clone();
+    ///     async move { breaker.state() == State::Closed }
+    /// });
+    /// # drop(check);
+    /// ```
     pub fn new<F, Fut>(name: impl Into<Arc<str>>, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,

@@ -23,7 +23,7 @@ impl<const N: usize> HealthChecker<N> {
     /// # async fn main() -> Result<(), Box<dyn core::error::Error>> {
     /// let checker = HealthChecker::new();
     /// let started = tokio::time::Instant::now();
-    /// checker.register_check("peers", async move || started.elapsed().as_secs() < 60)?;
+    /// checker.register_check("peers", move || async move { started.elapsed().as_secs() < 60 })?;
     ///
     /// let known = checker.changed(Probe::Readiness, None).await;
     /// assert_eq!(known, HealthStatus::Healthy);
