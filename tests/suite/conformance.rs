@@ -9,8 +9,10 @@ mod paused;
 pub(crate) mod played;
 mod random;
 
+use crate::contract::Engine;
 use paused::{Mocked, Runtime};
 use played::Through;
+use resil_core::ManualClock;
 use resil_tests::vectors::beside::Timeline;
 use resil_tests::vectors::policies::{
     BreakerPolicy, BulkheadPolicy, LimitPolicy, NoPolicy, RetrySettings, WatchdogPolicy,
@@ -59,6 +61,16 @@ impl<P> Player<P> {
             played.push(script.name.as_str());
         }
         if played.is_empty() { Err(format!("{}: nothing played", self.name)) } else { Ok(played) }
+    }
+}
+
+/// Whether there is a clock of this engine that scripts can set back.
+pub(crate) fn can_step_back(engine: Engine) -> bool {
+    match engine {
+        // The chip plays what core plays.
+        Engine::Core | Engine::CortexM => ManualClock::CAN_STEP_BACK,
+        Engine::Std => Mocked::CAN_STEP_BACK,
+        Engine::Embassy => mock::Driver::CAN_STEP_BACK,
     }
 }
 
