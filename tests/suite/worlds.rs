@@ -24,6 +24,7 @@ mod queue;
 mod report;
 mod retry;
 mod search;
+mod throttle;
 
 use report::{Entry, applied, diagram, laws, table};
 use resil_core::Outcome;
@@ -91,6 +92,10 @@ fn small() -> Vec<Search> {
         search("bulkhead queue", "2 permits, 2 places", 6, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls", TO_THE_END, || aimd::Adaptive::new(0, None)),
         search("AIMD", "1 to 3 calls, steps back", TO_THE_END, || aimd::Adaptive::new(2, None)),
+        search("throttle", "3 calls in 10 ns", 8, || throttle::Throttle::new(3, 0, None)),
+        search("throttle", "3 calls in 10 ns, steps back", 6, || {
+            throttle::Throttle::new(3, 4, None)
+        }),
         search("retry", "3 attempts", TO_THE_END, || retry::Retry::new(0, None)),
         search("retry", "3 attempts, steps back", TO_THE_END, || retry::Retry::new(5, None)),
         search("bucket", "a token every 3 ns", TO_THE_END, || {

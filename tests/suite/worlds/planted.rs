@@ -1,7 +1,7 @@
 //! That a search finds what is wrong: each of these machines has one defect, and a law is broken by it.
 
 use super::search::{Broken, World, explore};
-use super::{aimd, breaker, bucket, bulkhead, call, ejection, queue, retry};
+use super::{aimd, breaker, bucket, bulkhead, call, ejection, queue, retry, throttle};
 
 /// The law that a defect breaks, on a way of at most so many inputs.
 fn finds<W: World>(world: &W, depth: usize, law: &str) {
@@ -75,6 +75,18 @@ fn an_adaptive_limit_with_a_defect_is_found() {
         (Planted::EveryLossCuts, "what_says_nothing_moves_nothing"),
     ] {
         finds(&Adaptive::new(0, Some(planted)), 8, law);
+    }
+}
+
+#[test]
+fn a_throttle_with_a_defect_is_found() {
+    use throttle::{Planted, Throttle};
+    for (planted, law) in [
+        (Planted::RefusalIsForgotten, "counted_is_what_lies_in_the_window"),
+        (Planted::LocalIsTheirs, "counted_is_what_lies_in_the_window"),
+        (Planted::PassesTheLast, "refused_is_exactly_what_falls_below_the_share"),
+    ] {
+        finds(&Throttle::new(3, 0, Some(planted)), 6, law);
     }
 }
 
