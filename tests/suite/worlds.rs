@@ -19,6 +19,7 @@ mod bucket;
 mod bulkhead;
 mod call;
 mod ejection;
+mod gradient;
 mod planted;
 mod queue;
 mod report;
@@ -92,6 +93,8 @@ fn small() -> Vec<Search> {
         search("bulkhead queue", "2 permits, 2 places", 6, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls", TO_THE_END, || aimd::Adaptive::new(0, None)),
         search("AIMD", "1 to 3 calls, steps back", TO_THE_END, || aimd::Adaptive::new(2, None)),
+        search("gradient", "1 to 3 calls", 8, || gradient::Adaptive::new(0, None)),
+        search("gradient", "1 to 3 calls, steps back", 6, || gradient::Adaptive::new(3_072, None)),
         search("throttle", "3 calls in 10 ns", 8, || throttle::Throttle::new(3, 0, None)),
         search("throttle", "3 calls in 10 ns, steps back", 6, || {
             throttle::Throttle::new(3, 4, None)

@@ -1,7 +1,7 @@
 //! That a search finds what is wrong: each of these machines has one defect, and a law is broken by it.
 
 use super::search::{Broken, World, explore};
-use super::{aimd, breaker, bucket, bulkhead, call, ejection, queue, retry, throttle};
+use super::{aimd, breaker, bucket, bulkhead, call, ejection, gradient, queue, retry, throttle};
 
 /// The law that a defect breaks, on a way of at most so many inputs.
 fn finds<W: World>(world: &W, depth: usize, law: &str) {
@@ -73,6 +73,18 @@ fn an_adaptive_limit_with_a_defect_is_found() {
         (Planted::LeakedPermit, "in_flight_are_the_permits_handed_out"),
         (Planted::GrowsIdle, "what_says_nothing_moves_nothing"),
         (Planted::EveryLossCuts, "what_says_nothing_moves_nothing"),
+    ] {
+        finds(&Adaptive::new(0, Some(planted)), 8, law);
+    }
+}
+
+#[test]
+fn a_limit_that_follows_latency_with_a_defect_is_found() {
+    use gradient::{Adaptive, Planted};
+    for (planted, law) in [
+        (Planted::LeakedPermit, "in_flight_are_the_permits_handed_out"),
+        (Planted::StaleEnds, "what_is_stale_changes_nothing"),
+        (Planted::ForgetsWhoIsOut, "in_flight_are_the_permits_handed_out"),
     ] {
         finds(&Adaptive::new(0, Some(planted)), 8, law);
     }
