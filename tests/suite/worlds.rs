@@ -20,6 +20,8 @@ mod bulkhead;
 mod call;
 mod ejection;
 mod gradient;
+mod health;
+mod heartbeat;
 mod planted;
 mod queue;
 mod report;
@@ -98,6 +100,12 @@ fn small() -> Vec<Search> {
         search("throttle", "3 calls in 10 ns", 8, || throttle::Throttle::new(3, 0, None)),
         search("throttle", "3 calls in 10 ns, steps back", 6, || {
             throttle::Throttle::new(3, 4, None)
+        }),
+        search("health", "2 checks", 6, || health::Health::new(0, None)),
+        search("health", "2 checks, steps back", 5, || health::Health::new(2, None)),
+        search("heartbeat", "every 4 ns", 14, || heartbeat::Peer::new(0, None)),
+        search("heartbeat", "every 4 ns, steps back", 9, || {
+            heartbeat::Peer::new(20, None)
         }),
         search("retry", "3 attempts", TO_THE_END, || retry::Retry::new(0, None)),
         search("retry", "3 attempts, steps back", TO_THE_END, || retry::Retry::new(5, None)),

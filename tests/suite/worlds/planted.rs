@@ -1,7 +1,10 @@
 //! That a search finds what is wrong: each of these machines has one defect, and a law is broken by it.
 
 use super::search::{Broken, World, explore};
-use super::{aimd, breaker, bucket, bulkhead, call, ejection, gradient, queue, retry, throttle};
+use super::{
+    aimd, breaker, bucket, bulkhead, call, ejection, gradient, health, heartbeat, queue, retry,
+    throttle,
+};
 
 /// The law that a defect breaks, on a way of at most so many inputs.
 fn finds<W: World>(world: &W, depth: usize, law: &str) {
@@ -87,6 +90,30 @@ fn a_limit_that_follows_latency_with_a_defect_is_found() {
         (Planted::ForgetsWhoIsOut, "in_flight_are_the_permits_handed_out"),
     ] {
         finds(&Adaptive::new(0, Some(planted)), 8, law);
+    }
+}
+
+#[test]
+fn a_registry_with_a_defect_is_found() {
+    use health::{Health, Planted};
+    for (planted, law) in [
+        (Planted::NoHysteresis, "a_status_is_what_the_results_in_a_row_say"),
+        (Planted::TrustsTheOld, "the_answer_is_the_worst_that_counts_for_who_asks"),
+        (Planted::AddressesTheNext, "a_status_is_what_the_results_in_a_row_say"),
+    ] {
+        finds(&Health::new(0, Some(planted)), 6, law);
+    }
+}
+
+#[test]
+fn a_peer_that_sends_heartbeats_with_a_defect_is_found() {
+    use heartbeat::{Peer, Planted};
+    for (planted, law) in [
+        (Planted::LearnsOutages, "an_outage_is_not_learned"),
+        (Planted::HearsTwice, "what_came_before_is_stale_and_changes_nothing"),
+        (Planted::NeverResumes, "to_resume_gives_it_time"),
+    ] {
+        finds(&Peer::new(0, Some(planted)), 6, law);
     }
 }
 
