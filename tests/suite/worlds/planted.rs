@@ -165,4 +165,6 @@ fn calls_with_a_defect_are_found() {
     ] {
         finds(&Calls::new(&TWICE, None, 2, 0, Some(planted)), 8, law);
     }
+    let limited = Calls::new(&TWICE, None, 2, 0, Some(Planted::RefusalKeepsTheToken)).limited();
+    finds(&limited, 8, "an_attempt_takes_a_token_and_a_refusal_none");
 }
