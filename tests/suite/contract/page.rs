@@ -19,10 +19,11 @@ it is another one:
     RESIL_WRITE=1 cargo test -p resil-tests --test suite contract
 
 A cell names tests, and scripts of the vectors by file and number; on a Cortex-M `tests/metal/check` plays those. A
-script with ° is decided by core's machine beside the adapter's clock, where the adapter has none of its own; without,
-by the adapter. **Nothing** is said where nothing on that engine proves the law by itself, though the adapters decide
-nothing and call the core that is proved. Where an engine has not what the law is about, *cannot happen* says why:
-that is read off its clock and its sources, and no cell that counts. A dash is where the law has nothing to say.
+script with ° is decided by core's machine beside the adapter's clock, where the adapter has none of its own or cannot
+be played that script; without, by the adapter. **Nothing** is said where nothing on that engine proves the law by
+itself, though the adapters decide nothing and call the core that is proved. Where an engine has not what the law is
+about, *cannot happen* says why: that is read off its clock and its sources, and no cell that counts. A dash is where
+the law has nothing to say.
 ";
 
 /// Of so many cells that a law has something to say in, so many name a proof.
