@@ -6,6 +6,7 @@ mod model;
 
 use core::cell::Cell;
 use core::future::{Future, pending};
+use core::panic::AssertUnwindSafe;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
@@ -19,6 +20,7 @@ use resil_embassy::core::bulkhead::{BulkheadConfig, Recorded};
 use resil_embassy::core::call::Priority::{self, High, Low, Normal};
 use resil_embassy::core::outcome::{Rejected, RetryAt};
 use resil_embassy::core::{ErrorCode, valid};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::task::Wake;
 
@@ -279,6 +281,24 @@ fn a_call_owns_its_permits_before_the_operation_runs_pitfall_20() {
         assert_eq!(uplink.held(), 4);
     }
     assert_eq!(uplink.held(), 0);
+}
+
+#[test]
+fn a_panic_in_an_operation_gives_its_permits_back_pitfall_111() {
+    let _turn = at_zero();
+    let uplink = uplink();
+    let panics = async || -> Result<(), ()> {
+        assert_eq!(uplink.held(), 0, "a fault in the program");
+        Ok(())
+    };
+    let mut call = pin!(uplink.call(4, Normal, panics));
+    let caught = catch_unwind(AssertUnwindSafe(|| poll_once(call.as_mut())));
+    assert!(caught.is_err(), "the operation holds all four");
+    assert_eq!(uplink.held(), 0);
+    let guard = uplink.try_acquire(4, Normal).unwrap();
+    let mut next = waiting(&uplink, 4, Normal);
+    drop(guard);
+    assert!(got(&mut next).is_some(), "and it goes on");
 }
 
 #[test]

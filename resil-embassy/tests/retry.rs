@@ -8,8 +8,8 @@ use core::pin::pin;
 use core::time::Duration;
 use mock_time::{advance, at_zero, poll_once, run};
 use resil_embassy::core::backoff::Jitter;
-use resil_embassy::core::outcome::{Classification, FailureClass, RetryHint};
-use resil_embassy::core::retry::RetryPolicy;
+use resil_embassy::core::outcome::{Classification, EveryError, FailureClass, RetryHint};
+use resil_embassy::core::retry::{Guarded, RetryPolicy};
 use resil_embassy::core::{Clock, ErrorCode, Instant, valid};
 use resil_embassy::{EmbassyClock, retry_with_policy};
 
@@ -48,6 +48,22 @@ fn attempts_start_when_the_policy_says() {
     assert_eq!(*starts.borrow(), [0, 1_000, 3_000, 7_000]);
     assert_eq!(error.code(), ErrorCode::RetryExhausted);
     assert_eq!(error.operation_error(), Some(&"no answer"));
+}
+
+#[test]
+fn a_retry_inside_a_retry_does_not_multiply_pitfall_91() {
+    static AROUND: RetryPolicy<Guarded> = FOUR.classify(Guarded(EveryError));
+    let _turn = at_zero();
+    let calls = Cell::new(0);
+    let send = || {
+        calls.set(calls.get() + 1);
+        ready(Err::<(), _>("no answer"))
+    };
+    let inside = || retry_with_policy(send, &FOUR, "inside", no_entropy);
+    let error = run(retry_with_policy(inside, &AROUND, "around", no_entropy), STEP).unwrap_err();
+    assert_eq!((error.code(), calls.get()), (ErrorCode::OperationFailed, 4));
+    let inner = error.into_operation_error().unwrap();
+    assert_eq!(inner.code(), ErrorCode::RetryExhausted);
 }
 
 #[test]

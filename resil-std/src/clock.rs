@@ -48,6 +48,9 @@ pub use quanta::QuantaClock;
 pub(crate) use timer::Timer;
 
 /// A clock that one can also sleep by.
+///
+/// One of your own should not step back: whoever sleeps by it then sleeps longer by as much, and the machines
+/// are asked again only afterwards. The clocks here do not, but for a [`MockClock`] that a test sets back.
 pub trait Sleep: Clock {
     /// Waits, asynchronously, until `deadline` is reached. Returns at once where it is already.
     ///

@@ -125,6 +125,7 @@
 //!   starts with nothing; `call` uses it up.
 //! - A refusal is the answer of `call`, with the inner service untouched. `poll_ready` fails only where the
 //!   inner service's does, for by tower's contract a service whose `poll_ready` fails is thrown away.
+//! - The gate comes first: as long as a request waits there, the inner service is neither polled nor called.
 //! - Whoever waits in `poll_ready` waits in the line of the machine, together with those who know no tower,
 //!   and is woken when it is their turn. Nothing polls, and nothing wakes itself.
 //! - Dropping the future of a call ends the call and then gives back what it held.

@@ -16,7 +16,7 @@ use core::panic::AssertUnwindSafe;
 use core::pin::pin;
 use core::time::Duration;
 use paused_time::{at_zero, ms, now_millis, poll_once};
-use resil_std::clock::Sleep;
+use resil_std::clock::{MockClock, Sleep};
 use resil_std::core::backoff::Jitter;
 use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Request};
 use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
@@ -27,7 +27,7 @@ use resil_std::core::outcome::{Classification, Classify, FailureClass, RetryHint
 use resil_std::core::rate_limit::{Limit, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
-use resil_std::core::{Clock, ErrorCode, Ratio};
+use resil_std::core::{Clock, ErrorCode, Instant, Ratio};
 use resil_std::{Peer, Peers, SystemClock};
 use std::panic::catch_unwind;
 use tokio::time::advance;
@@ -91,6 +91,25 @@ impl Drop for Noted<'_> {
     fn drop(&mut self) {
         self.0.borrow_mut().push(now_millis());
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_steps_back_during_an_attempt_delays_the_next_by_its_wait_and_one_refill() {
+    let second = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+    let clock = MockClock::new(second(1_000));
+    let peer = Peer::with("peer", policy(10, 9, 2), clock.clone());
+    let starts = RefCell::new(vec![]);
+    let operation = async || {
+        starts.borrow_mut().push(clock.now());
+        if starts.borrow().len() == 1 {
+            clock.set(second(10));
+        }
+        Err::<(), _>("no answer")
+    };
+    let error = peer.call(operation).await.unwrap_err();
+    // Its wait ends at 11; the bucket, which is empty since the step, has the next token at 12.
+    assert_eq!(*starts.borrow(), [second(1_000), second(12), second(14)]);
+    assert_eq!(error.code(), ErrorCode::RetryExhausted);
 }
 
 #[tokio::test(start_paused = true)]

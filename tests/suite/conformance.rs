@@ -1,5 +1,5 @@
-//! The vectors, replayed on core, on paused tokio through resil-std and on embassy's mock driver
-//! through resil-embassy. The traces are the scripts' own, byte for byte.
+//! The vectors, replayed on core, on paused tokio and a mock clock through resil-std, and on embassy's mock
+//! driver through resil-embassy. The traces are the scripts' own, byte for byte.
 
 mod beside;
 mod driven;
@@ -9,7 +9,11 @@ mod paused;
 pub(crate) mod played;
 mod random;
 
+use crate::contract::Engine;
+use paused::{Mocked, Runtime};
 use played::Through;
+use resil_core::ManualClock;
+use resil_tests::vectors::beside::Timeline;
 use resil_tests::vectors::policies::{
     BreakerPolicy, BulkheadPolicy, LimitPolicy, NoPolicy, RetrySettings, WatchdogPolicy,
 };
@@ -30,7 +34,12 @@ impl<P> Player<P> {
     }
 
     const fn paused(play: fn(&Script<P>) -> String) -> Self {
-        Self { name: "paused tokio", can: |script| !script.steps_back(), play }
+        Self { name: Runtime::NAME, can: |script| !script.steps_back(), play }
+    }
+
+    /// So can this one.
+    const fn mocked(play: fn(&Script<P>) -> String) -> Self {
+        Self { name: Mocked::NAME, can: |_| true, play }
     }
 
     const fn mock(play: fn(&Script<P>) -> String) -> Self {
@@ -55,6 +64,16 @@ impl<P> Player<P> {
     }
 }
 
+/// Whether there is a clock of this engine that scripts can set back.
+pub(crate) fn can_step_back(engine: Engine) -> bool {
+    match engine {
+        // The chip plays what core plays.
+        Engine::Core | Engine::CortexM => ManualClock::CAN_STEP_BACK,
+        Engine::Std => Mocked::CAN_STEP_BACK,
+        Engine::Embassy => mock::Driver::CAN_STEP_BACK,
+    }
+}
+
 fn conform<P: DeserializeOwned>(file: &str, players: &[Player<P>]) {
     let scripts = load(file);
     for player in players {
@@ -71,7 +90,8 @@ fn circuit_breaker() {
         "circuit_breaker",
         &[
             Player::direct(direct::breaker),
-            Player::paused(paused::breaker),
+            Player::paused(paused::breaker::<Runtime>),
+            Player::mocked(paused::breaker::<Mocked>),
             Player::mock(mock::breaker),
         ],
     );
@@ -92,8 +112,12 @@ fn rate_limit() {
     conform("rate_limit", &LIMITERS);
 }
 
-const LIMITERS: [Player<LimitPolicy>; 3] =
-    [Player::direct(direct::limiter), Player::paused(paused::limiter), Player::mock(mock::limiter)];
+const LIMITERS: [Player<LimitPolicy>; 4] = [
+    Player::direct(direct::limiter),
+    Player::paused(paused::limiter::<Runtime>),
+    Player::mocked(paused::limiter::<Mocked>),
+    Player::mock(mock::limiter),
+];
 
 #[test]
 fn retry() {

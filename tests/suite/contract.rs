@@ -3,14 +3,18 @@
 //! The files say a law in words and name its proofs: a test (`name`, or `part/of/its/path::name` where the name
 //! is not unique), a script of the vectors (`file.toml: its name`), or a check that `.ci/run` runs (its path).
 //! On which engines that is a proof follows from where the test stands, and from which engines have really
-//! played the script. After a change that is meant, write the page anew with `RESIL_WRITE=1`.
+//! played the script. What a law `needs` to have something to forbid is read off the engines as well. After a
+//! change that is meant, write the page anew with `RESIL_WRITE=1`.
 
 mod laws;
+mod needs;
 mod page;
 mod proofs;
 pub(crate) mod sources;
 
-use laws::{Engine, machines};
+pub(crate) use laws::Engine;
+use laws::machines;
+use needs::Engines;
 use page::page;
 use proofs::Proofs;
 use std::path::Path;
@@ -20,7 +24,7 @@ const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/CONTRACT.md");
 #[test]
 fn the_committed_contract_is_what_the_tests_prove() {
     let machines = machines();
-    let page = page(&machines, &Proofs::of_this_repository());
+    let page = page(&machines, &Proofs::of_this_repository(), &Engines::of_this_repository());
     if std::env::var_os("RESIL_WRITE").is_some() {
         std::fs::write(COMMITTED, &page).unwrap();
     }
@@ -63,7 +67,7 @@ fn a_script_proves_where_it_is_played() {
     let all = [Engine::Core, Engine::Std, Engine::Embassy, Engine::CortexM];
     assert_eq!(engines("retry.toml: never means never"), all);
     let back = "token_bucket_ns.toml: a clock that steps back by a microsecond mints nothing";
-    assert_eq!(engines(back), [Engine::Core, Engine::CortexM]);
+    assert_eq!(engines(back), [Engine::Core, Engine::Std, Engine::CortexM]);
     let finer = "token_bucket_ns.toml: a token comes at its very nanosecond";
     assert_eq!(engines(finer), [Engine::Core, Engine::Std, Engine::CortexM]);
     assert_eq!(engines("a_breaker_decides_alike_everywhere"), all[..3]);

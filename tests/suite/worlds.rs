@@ -19,11 +19,15 @@ mod bucket;
 mod bulkhead;
 mod call;
 mod ejection;
+mod gradient;
+mod health;
+mod heartbeat;
 mod planted;
 mod queue;
 mod report;
 mod retry;
 mod search;
+mod throttle;
 
 use report::{Entry, applied, diagram, laws, table};
 use resil_core::Outcome;
@@ -91,6 +95,16 @@ fn small() -> Vec<Search> {
         search("bulkhead queue", "2 permits, 2 places", 6, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls", TO_THE_END, || aimd::Adaptive::new(0, None)),
         search("AIMD", "1 to 3 calls, steps back", TO_THE_END, || aimd::Adaptive::new(2, None)),
+        search("gradient", "1 to 3 calls", 8, || gradient::Adaptive::new(0, None)),
+        search("gradient", "1 to 3 calls, steps back", 6, || gradient::Adaptive::new(3_072, None)),
+        search("throttle", "3 calls in 10 ns", 8, || throttle::Throttle::new(3, 0, None)),
+        search("throttle", "3 calls in 10 ns, steps back", 6, || {
+            throttle::Throttle::new(3, 4, None)
+        }),
+        search("health", "2 checks", 6, || health::Health::new(0, None)),
+        search("health", "2 checks, steps back", 5, || health::Health::new(2, None)),
+        search("heartbeat", "every 4 ns", 14, || heartbeat::Peer::new(0, None)),
+        search("heartbeat", "every 4 ns, steps back", 9, || heartbeat::Peer::new(20, None)),
         search("retry", "3 attempts", TO_THE_END, || retry::Retry::new(0, None)),
         search("retry", "3 attempts, steps back", TO_THE_END, || retry::Retry::new(5, None)),
         search("bucket", "a token every 3 ns", TO_THE_END, || {
@@ -114,6 +128,9 @@ fn small() -> Vec<Search> {
         }),
         search("call", "2 calls of 2 attempts, steps back", 6, || {
             Calls::new(&TWICE, None, 2, 7, None)
+        }),
+        search("call", "2 calls of 2 attempts, an attempt every 2 ns", 7, || {
+            Calls::new(&TWICE, None, 2, 0, None).limited()
         }),
     ]
 }
@@ -149,6 +166,17 @@ fn large() -> Vec<Search> {
         search("ejection", "3 peers, steps back", 7, || ejection::Peers::new(3, None)),
         search("bulkhead queue", "2 permits, 2 places", 9, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls, steps far back", TO_THE_END, || aimd::Adaptive::new(4, None)),
+        search("gradient", "1 to 3 calls", 12, || gradient::Adaptive::new(0, None)),
+        search("gradient", "1 to 3 calls, steps back", 9, || gradient::Adaptive::new(3_072, None)),
+        search("throttle", "3 calls in 10 ns", 13, || throttle::Throttle::new(3, 0, None)),
+        search("throttle", "4 calls in 10 ns", 11, || throttle::Throttle::new(4, 0, None)),
+        search("throttle", "3 calls in 10 ns, steps back", 10, || {
+            throttle::Throttle::new(3, 4, None)
+        }),
+        search("health", "2 checks", 8, || health::Health::new(0, None)),
+        search("health", "2 checks, steps back", 7, || health::Health::new(2, None)),
+        search("heartbeat", "every 4 ns", 24, || heartbeat::Peer::new(0, None)),
+        search("heartbeat", "every 4 ns, steps back", 16, || heartbeat::Peer::new(20, None)),
         search("retry", "3 attempts, steps far back", TO_THE_END, || retry::Retry::new(12, None)),
         // Not with steps back: there 1 ns decides whether it is anchored anew, and rounding about 1 ns.
         search("bucket", "a token every 3⅓ ns", TO_THE_END, || {
@@ -175,6 +203,9 @@ fn large() -> Vec<Search> {
         }),
         search("call", "2 calls of 3 attempts, hedged at once, steps back", 8, || {
             Calls::new(&THRICE, Some(0), 1, 7, None)
+        }),
+        search("call", "2 calls of 2 attempts, an attempt every 2 ns", 10, || {
+            Calls::new(&TWICE, None, 2, 0, None).limited()
         }),
     ]
 }
@@ -222,6 +253,9 @@ fn page(entries: &[Entry]) -> String {
         "3 permits of 3 priorities, 2 policies",
         "2 permits, 2 places",
         "1 to 3 calls",
+        "3 calls in 10 ns",
+        "2 checks",
+        "every 4 ns",
         "3 attempts",
         "a token every 3 ns",
         "2 calls of 3 attempts, hedged",

@@ -12,7 +12,8 @@ use tokio::time::advance;
 use tower::Service;
 
 use super::paused_time::Woken;
-use super::{behind, is_ready, is_ready_for, next, now};
+use super::waits_without_touching_what_is_behind;
+use super::{Watched, behind, is_ready, is_ready_for, next, now};
 
 /// So many at once to begin with; slower than a second is a loss.
 fn limiter(initial: u16) -> ConcurrencyLimiter {
@@ -71,6 +72,17 @@ async fn a_service_in_line_that_is_dropped_lets_the_next_one_go_on_pitfalls_16_1
     drop(first);
     assert!(task.times() >= 1);
     assert!(is_ready_for(&mut second, &task));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_leaves_the_service_alone_pitfall_23() {
+    let (limiter, watched) = (limiter(1), Watched::default());
+    let held = limiter.try_acquire().unwrap();
+    let service = watched.behind(AdaptiveLayer::new(limiter));
+    waits_without_touching_what_is_behind(&watched, service, async || {
+        held.ignore();
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

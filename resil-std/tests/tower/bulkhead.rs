@@ -11,7 +11,8 @@ use resil_std::tower::{BulkheadLayer, OperationLayer};
 use tower::{BoxError, Layer, Service, service_fn};
 
 use super::paused_time::Woken;
-use super::{behind, is_ready, is_ready_for, next, now};
+use super::waits_without_touching_what_is_behind;
+use super::{Watched, behind, is_ready, is_ready_for, next, now};
 
 fn bulkhead(permits: u16, waiters: usize) -> Bulkhead {
     let policy = BulkheadConfig::builder().max_concurrent(permits).build().unwrap();
@@ -75,6 +76,14 @@ async fn a_permit_waits_with_who_has_it_for_the_inner_service() {
     handle.allow(1);
     assert!(is_ready(&mut service));
     assert_eq!(bulkhead.held(), 1, "the same one");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_permit_leaves_the_service_alone_pitfall_23() {
+    let (bulkhead, watched) = (bulkhead(1, 8), Watched::default());
+    let held = bulkhead.try_acquire(1, Default::default()).unwrap();
+    let service = watched.behind(BulkheadLayer::new(bulkhead));
+    waits_without_touching_what_is_behind(&watched, service, async || drop(held)).await;
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ mod peer;
 mod rate_limit;
 mod stack;
 
-use core::future::Future;
+use core::future::{Future, Ready, ready};
 use core::pin::pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Arc;
@@ -64,6 +65,63 @@ fn now<F: Future>(future: F) -> F::Output {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("it is not over"),
     }
+}
+
+/// A service that answers at once, and how often it and its clones were asked to be ready, and called.
+#[derive(Clone, Debug, Default)]
+struct Watched {
+    polls: Arc<AtomicUsize>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Watched {
+    fn touched(&self) -> (usize, usize) {
+        (self.polls.load(Ordering::Relaxed), self.calls.load(Ordering::Relaxed))
+    }
+
+    /// This one behind `layer`.
+    fn behind<L: Layer<Operation<Self>>>(&self, layer: L) -> L::Service {
+        layer.layer(OperationLayer.layer(self.clone()))
+    }
+}
+
+impl Service<Request> for Watched {
+    type Response = Request;
+    type Error = BoxError;
+    type Future = Ready<Result<Request, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        ready(Ok(request))
+    }
+}
+
+/// Two clones wait, one goes away, the other is admitted once `admit` has made room, and it is called: until
+/// then nothing has touched the service behind them.
+async fn waits_without_touching_what_is_behind<S>(
+    watched: &Watched,
+    mut service: S,
+    admit: impl AsyncFnOnce(),
+) where
+    S: Service<Request, Response = Request, Error = Error> + Clone,
+{
+    let mut goes_away = service.clone();
+    for _ in 0..3 {
+        assert!(!is_ready(&mut goes_away) && !is_ready(&mut service));
+        assert_eq!(watched.touched(), (0, 0), "it waits at the gate");
+    }
+    drop(goes_away);
+    admit().await;
+    assert_eq!(watched.touched(), (0, 0), "there is room, and nobody has asked again");
+    assert!(is_ready(&mut service));
+    assert_eq!(watched.touched(), (1, 0), "it is admitted, and not called");
+    assert_eq!(service.call("admitted").await.unwrap(), "admitted");
+    assert_eq!(watched.touched(), (1, 1));
 }
 
 /// The request that is before the service.

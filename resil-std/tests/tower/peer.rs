@@ -21,8 +21,8 @@ use resil_std::{Bulkhead, Peer};
 use tokio::time::advance;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use super::paused_time::{Woken, at_zero, now_millis};
-use super::{behind, is_ready, next};
+use super::paused_time::{Woken, at_zero, now_millis, poll_once};
+use super::{Watched, behind, is_ready, next};
 
 /// So many attempts, a second apart, then two.
 fn call(attempts: u32) -> CallPolicy {
@@ -66,6 +66,33 @@ async fn a_peer_that_is_down_is_not_touched_pitfall_23() {
     drop(handle); // to poll or to call the mock would fail
     assert!(is_ready(&mut service));
     assert_eq!(service.call("hello").await.unwrap_err().code(), ErrorCode::CircuitBreakerOpen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_limit_leaves_the_service_alone_pitfall_23() {
+    let limit = RateLimitConfig::builder()
+        .max_requests(1)
+        .time_window(Duration::from_secs(1))
+        .burst_size(1);
+    let limit = TokenBucket::new(limit.build().unwrap());
+    let waits =
+        RetryPolicy::builder().max_refusal_waits(2).deadline(Duration::from_secs(9)).build();
+    let call = CallPolicy::new(waits.unwrap());
+    let policy = PeerPolicy::new(call, CircuitBreakerConfig::DEFAULT, limit);
+    let (peer, watched) = (Peer::new("store", policy), Watched::default());
+    peer.handle()
+        .apply(|policy, peer, now| policy.limit().try_acquire(&mut peer.limit, 1, now))
+        .unwrap();
+    let mut service = watched.behind(PeerLayer::new(peer));
+    assert!(is_ready(&mut service));
+    let mut call = pin!(service.call("hello"));
+    for _ in 0..3 {
+        assert!(poll_once(call.as_mut()).is_pending());
+        assert_eq!(watched.touched(), (0, 0), "it waits for a token");
+        advance(Duration::from_millis(300)).await;
+    }
+    advance(Duration::from_millis(101)).await;
+    assert_eq!((poll_once(call.as_mut()).is_ready(), watched.touched()), (true, (1, 1)));
 }
 
 #[tokio::test(start_paused = true)]

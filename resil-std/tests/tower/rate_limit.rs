@@ -14,7 +14,8 @@ use tokio::time::advance;
 use tower::{Layer, Service};
 
 use super::paused_time::Woken;
-use super::{behind, is_ready, is_ready_for, later, limiter, next, now};
+use super::waits_without_touching_what_is_behind;
+use super::{Watched, behind, is_ready, is_ready_for, later, limiter, next, now};
 
 #[tokio::test(start_paused = true)]
 async fn ready_means_that_the_token_is_taken_pitfall_22() {
@@ -121,6 +122,17 @@ async fn a_limit_that_sheds_says_when_to_come_back_and_leaves_the_service_alone_
     let call = service.call("passes");
     next(&mut handle).await.send_response("passed");
     assert_eq!(call.await.unwrap(), "passed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_token_leaves_the_service_alone_pitfall_23() {
+    let (limiter, watched) = (limiter(1), Watched::default());
+    limiter.allow(1).unwrap();
+    let service = watched.behind(RateLimitLayer::new(limiter));
+    waits_without_touching_what_is_behind(&watched, service, async || {
+        advance(Duration::from_millis(1_001)).await;
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

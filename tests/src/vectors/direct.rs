@@ -18,11 +18,14 @@ mod hedge;
 mod lending;
 mod limiter;
 mod limits;
+mod peers;
 pub mod phi;
 mod retry;
+mod retry_waits;
 mod snapshot;
 mod throttle;
 mod ticks;
+mod transitions;
 mod watchdog;
 
 pub use breaker::breaker;
@@ -112,11 +115,14 @@ pub fn subject<V: Visitor>(file: &str, visitor: V) -> Option<V::Output> {
         "health_groups" => visitor.visit::<health_groups::Checks>(),
         "heartbeat" => visitor.visit::<Heartbeat>(),
         "hedge" => visitor.visit::<Hedge>(),
+        "peers" => visitor.visit::<peers::Table>(),
         "quota_change" => visitor.visit::<limits::Changing>(),
         "reserve" => visitor.visit::<limits::Owing>(),
+        "retry_waits" => visitor.visit::<retry_waits::Waiting>(),
         "snapshot" => visitor.visit::<snapshot::Node>(),
         "throttle" => visitor.visit::<throttle::Beside>(),
         "ticks" => visitor.visit::<ticks::Timer>(),
+        "transitions" => visitor.visit::<transitions::Polled>(),
         "warm_up" => visitor.visit::<limits::Warming>(),
         "watchdog" => visitor.visit::<watchdog::Gate>(),
         _ => return None,

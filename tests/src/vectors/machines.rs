@@ -77,6 +77,12 @@ pub fn breaker(breaker: &mut impl Breaker, event: &[&str], start: Instant) -> St
                 Err(rejected) => refused(rejected, start),
             };
         }
+        // So many ask at once.
+        ["herd", count] => {
+            let count = count.parse().unwrap_or_else(|error| panic!("{count}: {error}"));
+            let admitted = (0..count).filter(|n: &u32| breaker.ask(&format!("herd{n}")).is_ok());
+            return format!("{} admitted", admitted.count());
+        }
         ["abandon", name] => {
             breaker.abandon(name);
             return look(breaker, start);

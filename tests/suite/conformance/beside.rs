@@ -1,5 +1,5 @@
-//! The machines beside each of three clocks: a number, tokio's paused time as resil-std reads it, and
-//! embassy's mock driver as resil-embassy reads it.
+//! The machines beside each of four clocks: a number, tokio's paused time as resil-std reads it, resil-std's
+//! mock clock, and embassy's mock driver as resil-embassy reads it.
 
 use super::played::{Through, note};
 use super::{mock, paused};
@@ -18,6 +18,7 @@ impl Visitor for EveryClock<'_> {
         let (file, scripts) = (self.0, load(self.0));
         check::<ManualClock, S>(file, &scripts, Through::ItsClock);
         check::<paused::Runtime, S>(file, &scripts, Through::ItsClock);
+        check::<paused::Mocked, S>(file, &scripts, Through::ItsClock);
         check::<mock::Driver, S>(file, &scripts, Through::ItsClock);
     }
 }
@@ -131,6 +132,11 @@ fn hedge() {
 }
 
 #[test]
+fn peers() {
+    conform("peers");
+}
+
+#[test]
 fn quota_change() {
     conform("quota_change");
 }
@@ -138,6 +144,11 @@ fn quota_change() {
 #[test]
 fn reserve() {
     conform("reserve");
+}
+
+#[test]
+fn retry_waits() {
+    conform("retry_waits");
 }
 
 #[test]
@@ -153,6 +164,11 @@ fn throttle() {
 #[test]
 fn ticks() {
     conform("ticks");
+}
+
+#[test]
+fn transitions() {
+    conform("transitions");
 }
 
 #[test]

@@ -293,6 +293,7 @@ impl Sleep for Told {
 
 impl Timeline for Told {
     const NAME: &'static str = "resil-std, at instants that it is told";
+    // Whoever sleeps by a clock that steps back sleeps longer by that: see `resil_std::clock::Sleep`.
     const CAN_STEP_BACK: bool = false;
     const RESOLUTION: u64 = 1;
 

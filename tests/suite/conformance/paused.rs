@@ -1,4 +1,4 @@
-//! resil-std, on tokio's paused time.
+//! resil-std, on tokio's paused time and on its own mock clock, which can step back.
 
 use core::cell::RefCell;
 use core::time::Duration;
@@ -6,12 +6,12 @@ use resil_core::bulkhead::BulkheadConfig;
 use resil_core::call::Priority;
 use resil_core::circuit_breaker::{Recorded, State};
 use resil_core::health::{CheckStatus, HealthCheckResult, HealthStatus, Probe};
-use resil_core::outcome::{Classification, Rejected, RetryAt};
+use resil_core::outcome::{Classification, EveryError, Rejected, RetryAt};
 use resil_core::rate_limit::{Limit, PeerCharge, RateLimit, StrictBucket, TokenBucket};
 use resil_core::{Clock, Instant, Outcome, ResilienceError};
 use resil_std::bulkhead::{self, Bulkhead};
 use resil_std::circuit_breaker::{CircuitBreaker, Guard};
-use resil_std::clock::SystemClock;
+use resil_std::clock::{MockClock, SystemClock};
 use resil_std::health::{Check, HealthChecker};
 use resil_std::rate_limit::RateLimiter;
 use resil_std::retry::Retry;
@@ -23,7 +23,7 @@ use resil_tests::vectors::policies::{
 use resil_tests::vectors::{Engine, ORIGIN, Script, machines, replay};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, EnterGuard};
 
 /// A runtime whose time stands still.
 pub(super) struct Runtime(tokio::runtime::Runtime);
@@ -51,20 +51,78 @@ impl Timeline for Runtime {
     }
 }
 
-/// An adapter's machine inside such a runtime.
-struct Paused<M, T> {
+/// The clock that resil-std has for tests.
+pub(super) struct Mocked(MockClock);
+
+impl Timeline for Mocked {
+    const NAME: &'static str = "resil-std's mock clock";
+    const CAN_STEP_BACK: bool = true;
+    const RESOLUTION: u64 = 1;
+
+    fn begin() -> Self {
+        Self(MockClock::new(ORIGIN))
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn move_to(&mut self, instant: Instant) {
+        self.0.set(instant);
+    }
+}
+
+/// What a machine of resil-std reads the time from.
+pub(super) trait Place: Timeline {
+    type Clock: Clock + Clone;
+    type Inside<'r>
+    where
+        Self: 'r;
+
+    fn clock(&self) -> Self::Clock;
+    /// The clock is read in here.
+    fn inside(&self) -> Self::Inside<'_>;
+}
+
+impl Place for Runtime {
+    type Clock = SystemClock;
+    type Inside<'r> = EnterGuard<'r>;
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+
+    fn inside(&self) -> EnterGuard<'_> {
+        self.0.enter()
+    }
+}
+
+impl Place for Mocked {
+    type Clock = MockClock;
+    type Inside<'r> = ();
+
+    fn clock(&self) -> MockClock {
+        self.0.clone()
+    }
+
+    fn inside(&self) {}
+}
+
+/// An adapter's machine there.
+struct Paused<M, T, P = Runtime> {
     machine: M,
     held: HashMap<String, T>,
-    runtime: Runtime,
+    place: P,
 }
 
 fn runtime() -> tokio::runtime::Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-impl<M, T> Paused<M, T> {
-    fn new(machine: M) -> Self {
-        Self { machine, held: HashMap::new(), runtime: Runtime::begin() }
+impl<M, T, P: Place> Paused<M, T, P> {
+    fn new(machine: impl FnOnce(P::Clock) -> M) -> Self {
+        let place = P::begin();
+        Self { machine: machine(place.clock()), held: HashMap::new(), place }
     }
 
     fn take(&mut self, name: &str) -> Option<T> {
@@ -72,18 +130,22 @@ impl<M, T> Paused<M, T> {
     }
 }
 
-pub(super) fn breaker(script: &Script<BreakerPolicy>) -> String {
+type Breaker<P> = CircuitBreaker<EveryError, <P as Place>::Clock>;
+type BreakerGuard<P> = Guard<EveryError, <P as Place>::Clock>;
+
+pub(super) fn breaker<P: Place>(script: &Script<BreakerPolicy>) -> String {
     let config = script.policy.build().unwrap();
-    replay(script, &mut Paused::<_, Guard>::new(CircuitBreaker::new("peer", config)))
+    let breaker = |clock| Breaker::<P>::with("peer", config, EveryError, clock);
+    replay(script, &mut Paused::<_, BreakerGuard<P>, P>::new(breaker))
 }
 
-impl Engine for Paused<CircuitBreaker, Guard> {
+impl<P: Place> Engine for Paused<Breaker<P>, BreakerGuard<P>, P> {
     fn now(&self) -> Instant {
-        self.runtime.now()
+        self.place.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.runtime.move_to(instant);
+        self.place.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], start: Instant) -> String {
@@ -91,9 +153,9 @@ impl Engine for Paused<CircuitBreaker, Guard> {
     }
 }
 
-impl machines::Breaker for Paused<CircuitBreaker, Guard> {
+impl<P: Place> machines::Breaker for Paused<Breaker<P>, BreakerGuard<P>, P> {
     fn ask(&mut self, name: &str) -> Result<(), Rejected> {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         let guard = self.machine.try_acquire().map_err(|error| error.refusal())?;
         assert!(self.held.insert(name.to_owned(), guard).is_none(), "{name} is taken");
         Ok(())
@@ -101,7 +163,7 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
 
     fn tell(&mut self, name: &str, outcome: Outcome) -> Option<Recorded> {
         let guard = self.take(name)?;
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         match outcome {
             Outcome::Success => Some(guard.success()),
             Outcome::Failure(class) => Some(guard.failure(class)),
@@ -112,53 +174,53 @@ impl machines::Breaker for Paused<CircuitBreaker, Guard> {
 
     fn abandon(&mut self, name: &str) {
         let guard = self.take(name);
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         drop(guard);
     }
 
     fn state(&self) -> State {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.state()
     }
 
     fn retry_at(&self) -> Option<RetryAt> {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.retry_at()
     }
 
     fn reset(&mut self) {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.reset();
     }
 
     fn force_open(&mut self) {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.force_open();
     }
 
     fn disable(&mut self) {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.disable();
     }
 
     fn metrics_only(&mut self) {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.metrics_only();
     }
 }
 
 pub(super) fn bulkhead(script: &Script<BulkheadPolicy>) -> String {
     let uplink = Bulkhead::with_waiters("uplink", script.policy.build().unwrap(), 0);
-    replay(script, &mut Paused::<_, bulkhead::Guard>::new(uplink))
+    replay(script, &mut Paused::<_, bulkhead::Guard>::new(|_| uplink))
 }
 
 impl Engine for Paused<Bulkhead, bulkhead::Guard> {
     fn now(&self) -> Instant {
-        self.runtime.now()
+        self.place.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.runtime.move_to(instant);
+        self.place.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], start: Instant) -> String {
@@ -170,7 +232,7 @@ impl Engine for Paused<Bulkhead, bulkhead::Guard> {
 impl machines::Bulkhead for Paused<Bulkhead, bulkhead::Guard> {
     fn ask(&mut self, name: &str, weight: u16, priority: Priority) -> Result<(), Rejected> {
         let tried = self.machine.try_acquire(weight, priority).map(drop);
-        let waited = self.runtime.0.block_on(self.machine.acquire(weight, priority));
+        let waited = self.place.0.block_on(self.machine.acquire(weight, priority));
         assert_eq!(tried, waited.as_ref().map(|_| ()).map_err(|rejected| *rejected));
         assert!(self.held.insert(name.to_owned(), waited?).is_none(), "{name} is taken");
         Ok(())
@@ -200,28 +262,29 @@ impl machines::Bulkhead for Paused<Bulkhead, bulkhead::Guard> {
 
 const PEER: &str = "peer";
 
-type Limiter<L> = RateLimiter<&'static str, L>;
+type Limiter<L, P> = RateLimiter<&'static str, L, <P as Place>::Clock>;
 
-pub(super) fn limiter(script: &Script<LimitPolicy>) -> String {
-    fn play<L: Limit + Clone>(script: &Script<LimitPolicy>, limit: L) -> String {
-        let limiter: Limiter<L> = RateLimiter::builder(limit).build().unwrap();
-        replay(script, &mut Paused::<_, PeerCharge<L::Charge>>::new(limiter))
+pub(super) fn limiter<P: Place>(script: &Script<LimitPolicy>) -> String {
+    fn play<L: Limit + Clone, P: Place>(script: &Script<LimitPolicy>, limit: L) -> String {
+        let limiter =
+            |clock| -> Limiter<L, P> { RateLimiter::builder(limit).clock(clock).build().unwrap() };
+        replay(script, &mut Paused::<_, PeerCharge<L::Charge>, P>::new(limiter))
     }
     let config = script.policy.build().unwrap();
     match script.policy.kind {
-        LimitKind::TokenBucket => play(script, TokenBucket::new(config)),
-        LimitKind::RateLimit => play(script, RateLimit::<_>::new(config)),
-        LimitKind::StrictBucket => play(script, StrictBucket::new(config).unwrap()),
+        LimitKind::TokenBucket => play::<_, P>(script, TokenBucket::new(config)),
+        LimitKind::RateLimit => play::<_, P>(script, RateLimit::<_>::new(config)),
+        LimitKind::StrictBucket => play::<_, P>(script, StrictBucket::new(config).unwrap()),
     }
 }
 
-impl<L: Limit> Engine for Paused<Limiter<L>, PeerCharge<L::Charge>> {
+impl<L: Limit, P: Place> Engine for Paused<Limiter<L, P>, PeerCharge<L::Charge>, P> {
     fn now(&self) -> Instant {
-        self.runtime.now()
+        self.place.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.runtime.move_to(instant);
+        self.place.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], start: Instant) -> String {
@@ -229,28 +292,28 @@ impl<L: Limit> Engine for Paused<Limiter<L>, PeerCharge<L::Charge>> {
     }
 }
 
-impl<L: Limit> machines::Limiter for Paused<Limiter<L>, PeerCharge<L::Charge>> {
+impl<L: Limit, P: Place> machines::Limiter for Paused<Limiter<L, P>, PeerCharge<L::Charge>, P> {
     fn ask(&mut self, name: &str, cost: u32) -> Result<(), Rejected> {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         let charge = self.machine.check(&PEER, cost)?;
         assert!(self.held.insert(name.to_owned(), charge).is_none(), "{name} is taken");
         Ok(())
     }
 
     fn peek(&self, cost: u32) -> Result<(), Rejected> {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.peek(&PEER, cost)
     }
 
     fn refund(&mut self, name: &str) {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         if let Some(charge) = self.held.remove(name) {
             self.machine.refund(charge);
         }
     }
 
     fn available(&self) -> u32 {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.available(&PEER)
     }
 
@@ -278,16 +341,16 @@ pub(super) fn retry(script: &Script<RetrySettings>) -> String {
 type Finding = Arc<Mutex<HealthStatus>>;
 
 pub(super) fn health(script: &Script<NoPolicy>) -> String {
-    replay(script, &mut Paused::<_, Finding>::new(HealthChecker::new()))
+    replay(script, &mut Paused::<_, Finding>::new(|_| HealthChecker::new()))
 }
 
 impl Engine for Paused<HealthChecker, Finding> {
     fn now(&self) -> Instant {
-        self.runtime.now()
+        self.place.now()
     }
 
     fn move_to(&mut self, instant: Instant) {
-        self.runtime.move_to(instant);
+        self.place.move_to(instant);
     }
 
     fn apply(&mut self, event: &[&str], _: Instant) -> String {
@@ -303,28 +366,28 @@ impl machines::Health for Paused<HealthChecker, Finding> {
             let status = *finding.lock().unwrap();
             async move { HealthCheckResult::new(status, "") }
         });
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.register(check.ttl(ttl)).unwrap();
     }
 
     fn unregister(&mut self, name: &str) {
         assert!(self.take(name).is_some());
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         assert!(self.machine.unregister(name));
     }
 
     fn record(&mut self, name: &str, status: HealthStatus) {
         *self.held[name].lock().unwrap() = status;
-        self.runtime.0.block_on(self.machine.check(name)).unwrap();
+        self.place.0.block_on(self.machine.check(name)).unwrap();
     }
 
     fn check(&self, name: &str) -> CheckStatus {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.report().check(name).unwrap().status
     }
 
     fn status(&self, probe: Probe) -> HealthStatus {
-        let _inside = self.runtime.0.enter();
+        let _inside = self.place.inside();
         self.machine.status(probe)
     }
 }

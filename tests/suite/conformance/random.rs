@@ -64,7 +64,7 @@ proptest! {
         let steps = steps(choices, &["ask #"; 6], &settles, &["look", "look", "reset"]);
         let script = Script { name: "random".to_owned(), policy, unit: Unit::Ms, steps };
         let trace = direct::breaker(&script);
-        prop_assert_eq!(&paused::breaker(&script), &trace);
+        prop_assert_eq!(&paused::breaker::<paused::Runtime>(&script), &trace);
         prop_assert_eq!(&mock::breaker(&script), &trace);
     }
 
@@ -84,7 +84,7 @@ proptest! {
         let steps = steps(choices, &asks, &["refund"], &["available", "peek 1"]);
         let script = Script { name: "random".to_owned(), policy, unit: Unit::Ms, steps };
         let trace = direct::limiter(&script);
-        prop_assert_eq!(&paused::limiter(&script), &trace);
+        prop_assert_eq!(&paused::limiter::<paused::Runtime>(&script), &trace);
         prop_assert_eq!(&mock::limiter(&script), &trace);
     }
 }

@@ -1,5 +1,6 @@
 //! The laws as they are written down: `contract/*.toml`, a file a machine.
 
+use super::needs::Need;
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
@@ -39,6 +40,8 @@ pub(crate) struct Law {
     pub(crate) says: String,
     #[serde(default = "everywhere")]
     pub(crate) engines: Vec<Engine>,
+    #[serde(default)]
+    pub(crate) needs: Option<Need>,
     pub(crate) proof: Vec<String>,
 }
 
@@ -49,6 +52,8 @@ pub(crate) struct Pitfall {
     pub(crate) number: u32,
     #[serde(default = "everywhere")]
     pub(crate) engines: Vec<Engine>,
+    #[serde(default)]
+    pub(crate) needs: Option<Need>,
     #[serde(default)]
     pub(crate) proof: Vec<String>,
 }

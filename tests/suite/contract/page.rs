@@ -1,6 +1,7 @@
 //! The page: a table a machine, and what it adds up to.
 
 use super::laws::{Engine, Machine};
+use super::needs::{Engines, Need};
 use super::proofs::{Cells, Proofs};
 use super::root;
 use core::fmt::Write;
@@ -18,9 +19,11 @@ it is another one:
     RESIL_WRITE=1 cargo test -p resil-tests --test suite contract
 
 A cell names tests, and scripts of the vectors by file and number; on a Cortex-M `tests/metal/check` plays those. A
-script with ° is decided by core's machine beside the adapter's clock, where the adapter has none of its own; without,
-by the adapter. **Nothing** is said where nothing on that engine proves the law by itself, though the adapters decide
-nothing and call the core that is proved. A dash is where the law has nothing to say.
+script with ° is decided by core's machine beside the adapter's clock, where the adapter has none of its own or cannot
+be played that script; without, by the adapter. **Nothing** is said where nothing on that engine proves the law by
+itself, though the adapters decide nothing and call the core that is proved. Where an engine has not what the law is
+about, *cannot happen* says why: that is read off its clock and its sources, and no cell that counts. A dash is where
+the law has nothing to say.
 ";
 
 /// Of so many cells that a law has something to say in, so many name a proof.
@@ -35,6 +38,23 @@ struct Row<'r> {
     title: String,
     engines: &'r [Engine],
     cells: Cells,
+    /// Why the law has nothing to forbid there.
+    lacking: BTreeMap<Engine, String>,
+}
+
+impl Row<'_> {
+    /// Whether the law has something to forbid there.
+    fn counts(&self, engine: Engine) -> bool {
+        self.engines.contains(&engine) && !self.lacking.contains_key(&engine)
+    }
+}
+
+/// What rows are made of.
+struct Sources<'s> {
+    proofs: &'s Proofs,
+    engines: &'s Engines,
+    /// What a row of `PITFALLS.md` says that resil does instead, by number.
+    instead: BTreeMap<u32, String>,
 }
 
 /// The patches of `broken`, and the test that catches each.
@@ -59,18 +79,20 @@ fn broken(proofs: &Proofs) -> (String, usize) {
     (rows.collect(), patches.len())
 }
 
-pub(crate) fn page(machines: &[Machine], proofs: &Proofs) -> String {
-    let instead = what_resil_does_instead();
-    let guards = guards(machines, proofs, &instead);
+pub(crate) fn page(machines: &[Machine], proofs: &Proofs, engines: &Engines) -> String {
+    let sources = Sources { proofs, engines, instead: what_resil_does_instead() };
+    let guards = guards(machines, proofs, &sources.instead);
     let (mut tables, mut rows) = (String::new(), String::new());
     let (mut laws, mut pitfalls, mut sums) = (0, 0, [Tally::default(); 4]);
+    let mut impossible = 0;
     for machine in machines {
-        let mut all = laws_of(machine, proofs);
+        let mut all = sources.laws_of(machine);
         laws += all.len();
-        let guarded = pitfalls_of(machine, proofs, &guards[machine.name.as_str()], &instead);
+        let guarded = sources.pitfalls_of(machine, &guards[machine.name.as_str()]);
         pitfalls += guarded.len();
         let counts = format!("{} | {}", all.len(), guarded.len());
         all.extend(guarded);
+        impossible += all.iter().map(|row| row.lacking.len()).sum::<usize>();
         let tallies = Engine::ALL.map(|engine| tally(&all, engine));
         for (sum, tally) in sums.iter_mut().zip(tallies) {
             sum.proved += tally.proved;
@@ -83,11 +105,12 @@ pub(crate) fn page(machines: &[Machine], proofs: &Proofs) -> String {
     }
     let proved: usize = sums.iter().map(|sum| sum.proved).sum();
     let cells: usize = sums.iter().map(|sum| sum.cells).sum();
-    let numbers: BTreeSet<_> = instead.keys().collect();
+    let numbers: BTreeSet<_> = sources.instead.keys().collect();
     let (broken, copies) = broken(proofs);
     format!(
         "{HEAD}\n{laws} laws, each proved on one engine at least, and {} pitfalls ({pitfalls} rows: some concern \
-         several machines). Of {cells} cells {proved} name a proof and {} say nothing.\n\n\
+         several machines). Of {cells} cells {proved} name a proof and {} say nothing; in {impossible} more it \
+         cannot happen.\n\n\
          | machine | laws | pitfalls | core | std | embassy | Cortex-M |\n|---|---|---|---|---|---|---|\n\
          {rows}| in all | {laws} | {pitfalls} | {} |\n{tables}\n## Broken copies\n\n`tests/broken/check` \
          plants each of these {copies} mistakes in a copy and sees the test fail.\n\n| mistake | caught by |\n\
@@ -103,7 +126,7 @@ fn shown(tally: Tally) -> String {
 }
 
 fn tally(rows: &[Row<'_>], engine: Engine) -> Tally {
-    let concerned = rows.iter().filter(|row| row.engines.contains(&engine));
+    let concerned = rows.iter().filter(|row| row.counts(engine));
     concerned.fold(Tally::default(), |tally, row| Tally {
         proved: tally.proved + usize::from(row.cells.contains_key(&engine)),
         cells: tally.cells + 1,
@@ -117,55 +140,73 @@ fn table(page: &mut String, machine: &str, rows: &[Row<'_>]) {
     )
     .unwrap();
     for row in rows {
-        let cells = Engine::ALL.map(|engine| match row.cells.get(&engine) {
-            _ if !row.engines.contains(&engine) => "–".to_owned(),
-            None => "**nothing**".to_owned(),
-            Some(proofs) => {
-                let links: Vec<_> =
-                    proofs.iter().map(|it| format!("[{}]({})", it.name, it.link)).collect();
-                links.join("<br>")
-            }
-        });
+        let cells =
+            Engine::ALL.map(|engine| match (row.cells.get(&engine), row.lacking.get(&engine)) {
+                _ if !row.engines.contains(&engine) => "–".to_owned(),
+                (_, Some(why)) => format!("*cannot happen*: {why}"),
+                (None, None) => "**nothing**".to_owned(),
+                (Some(proofs), None) => {
+                    let links: Vec<_> =
+                        proofs.iter().map(|it| format!("[{}]({})", it.name, it.link)).collect();
+                    links.join("<br>")
+                }
+            });
         writeln!(page, "| {} | {} |", row.title, cells.join(" | ")).unwrap();
     }
 }
 
-fn laws_of<'m>(machine: &'m Machine, proofs: &Proofs) -> Vec<Row<'m>> {
-    let laws = machine.laws.iter().map(|law| Row {
-        title: format!("**{}** {}", law.id, law.says),
-        engines: &law.engines,
-        cells: of(&law.proof, proofs, &machine.name, &law.engines),
-    });
-    laws.collect()
-}
-
-/// The pitfalls that a test of the machine guards against, or that its file names.
-fn pitfalls_of<'m>(
-    machine: &'m Machine,
-    proofs: &Proofs,
-    guards: &BTreeMap<u32, Vec<String>>,
-    instead: &BTreeMap<u32, String>,
-) -> Vec<Row<'m>> {
-    let named = machine.pitfalls.iter().map(|pitfall| pitfall.number);
-    let numbers: BTreeSet<_> = guards.keys().copied().chain(named).collect();
-    let rows = numbers.into_iter().map(|number| {
-        let known = machine.pitfalls.iter().find(|pitfall| pitfall.number == number);
-        let engines = known.map_or(&Engine::ALL[..], |pitfall| &pitfall.engines);
-        let mut all = guards.get(&number).cloned().unwrap_or_default();
-        all.extend(known.into_iter().flat_map(|pitfall| pitfall.proof.clone()));
-        let title = format!("pitfall [{number}](PITFALLS.md): {}", instead[&number]);
-        Row { title, engines, cells: of(&all, proofs, &machine.name, engines) }
-    });
-    rows.collect()
-}
-
-/// The cells of a row; a proof on an engine that the row does not concern is a mistake of the file's.
-fn of(proof: &[String], proofs: &Proofs, machine: &str, engines: &[Engine]) -> Cells {
-    let cells = proofs.cells(proof).unwrap_or_else(|error| panic!("{machine}: {error}"));
-    for engine in cells.keys() {
-        assert!(engines.contains(engine), "{machine}: {proof:?} is for {} as well", engine.name());
+impl<'s> Sources<'s> {
+    fn laws_of<'m>(&self, machine: &'m Machine) -> Vec<Row<'m>> {
+        let laws = machine.laws.iter().map(|law| {
+            let title = format!("**{}** {}", law.id, law.says);
+            self.row(title, &machine.name, &law.engines, &law.proof, law.needs.as_ref())
+        });
+        laws.collect()
     }
-    cells
+
+    /// The pitfalls that a test of the machine guards against, or that its file names.
+    fn pitfalls_of<'m>(
+        &self,
+        machine: &'m Machine,
+        guards: &BTreeMap<u32, Vec<String>>,
+    ) -> Vec<Row<'m>> {
+        let named = machine.pitfalls.iter().map(|pitfall| pitfall.number);
+        let numbers: BTreeSet<_> = guards.keys().copied().chain(named).collect();
+        let rows = numbers.into_iter().map(|number| {
+            let known = machine.pitfalls.iter().find(|pitfall| pitfall.number == number);
+            let engines = known.map_or(&Engine::ALL[..], |pitfall| &pitfall.engines);
+            let mut all = guards.get(&number).cloned().unwrap_or_default();
+            all.extend(known.into_iter().flat_map(|pitfall| pitfall.proof.clone()));
+            let title = format!("pitfall [{number}](PITFALLS.md): {}", self.instead[&number]);
+            let needs = known.and_then(|pitfall| pitfall.needs.as_ref());
+            self.row(title, &machine.name, engines, &all, needs)
+        });
+        rows.collect()
+    }
+
+    /// A row; a proof on an engine that it does not concern, or where it cannot happen, is a mistake of the
+    /// file's.
+    fn row<'m>(
+        &self,
+        title: String,
+        machine: &str,
+        engines: &'m [Engine],
+        proof: &[String],
+        needs: Option<&Need>,
+    ) -> Row<'m> {
+        let cells = self.proofs.cells(proof).unwrap_or_else(|error| panic!("{machine}: {error}"));
+        let lacking: BTreeMap<_, _> = engines
+            .iter()
+            .filter_map(|&engine| Some((engine, needs?.lacked_by(engine, self.engines)?)))
+            .collect();
+        assert!(needs.is_none() || !lacking.is_empty(), "{machine}: {title}: no engine lacks that");
+        let row = Row { title, engines, cells, lacking };
+        for &engine in row.cells.keys() {
+            let (title, name) = (&row.title, engine.name());
+            assert!(row.counts(engine), "{machine}: {title}: {proof:?} is for {name} as well");
+        }
+        row
+    }
 }
 
 /// What a row of `PITFALLS.md` says that resil does instead, by number.

@@ -178,7 +178,9 @@ fn on(played: &BTreeSet<Played>, file: &str, script: &str) -> BTreeMap<Engine, T
     for it in played.iter().filter(|it| it.file == file && it.script == script) {
         let (engine, through) = match it.on {
             "core" => (Engine::Core, Through::ItsAdapter),
-            "paused tokio" | "resil-std, at instants that it is told" => (Engine::Std, it.through),
+            "paused tokio"
+            | "resil-std's mock clock"
+            | "resil-std, at instants that it is told" => (Engine::Std, it.through),
             "embassy's mock driver" => (Engine::Embassy, it.through),
             other => panic!("{other} is no engine"),
         };

@@ -1,5 +1,5 @@
-//! Two calls through one breaker, one bulkhead and one purse of extra attempts, hedged or not, while
-//! somebody else fills the bulkhead at times.
+//! Two calls through one breaker, one limit where it is set, one bulkhead and one purse of extra attempts,
+//! hedged or not, while somebody else fills the bulkhead at times.
 
 mod gates;
 mod laws;
@@ -94,6 +94,8 @@ pub(super) struct Calls {
     purse: Purse,
     hedge: Hedge,
     clock: Clock,
+    /// How long the clock had gone forward when each attempt began.
+    begun: Vec<u64>,
     life: Vec<Input>,
 }
 
@@ -106,6 +108,9 @@ impl Clone for Calls {
             self.clock.reach(),
             self.shared.planted,
         );
+        if self.shared.limit.is_some() {
+            again = again.limited();
+        }
         for input in &self.life {
             let _answer = again.apply(*input);
         }
@@ -135,12 +140,19 @@ impl Calls {
         Self {
             policy,
             calls: [None, None],
-            shared: Shared::new(planted),
+            shared: Shared::new(false, planted),
             purse: Purse::of(coins),
             hedge: Hedge { after },
             clock: Clock::new(reach),
+            begun: Vec::new(),
             life: Vec::new(),
         }
+    }
+
+    /// The same under a limit, which is asked between the breaker and the bulkhead.
+    pub(super) fn limited(mut self) -> Self {
+        self.shared = Shared::new(true, self.shared.planted);
+        self
     }
 
     fn in_flight(&self) -> usize {
@@ -162,6 +174,7 @@ impl Calls {
             Step::Attempt(ticket) => {
                 let (number, is_hedge) = (ticket.number(), ticket.is_hedge());
                 let said = Said::Attempt { number, deadline: ticket.deadline(), is_hedge };
+                self.begun.push(self.clock.lived());
                 driven.tickets.push(ticket);
                 said
             }
@@ -300,7 +313,8 @@ impl World for Calls {
             .map(|driven| driven.as_ref().map_or("none".to_owned(), |driven| self.shape_of(driven)))
             .collect();
         calls.sort();
-        let text = format!("{calls:?} {} {:?}", self.shared.shape(), self.purse);
+        let text =
+            format!("{calls:?} {} {:?}", self.shared.shape(self.clock.instant()), self.purse);
         let text = relative(&text, self.clock.now, self.clock.floor(8));
         format!("{text} {}", self.clock.behind())
     }

@@ -1,7 +1,10 @@
 //! That a search finds what is wrong: each of these machines has one defect, and a law is broken by it.
 
 use super::search::{Broken, World, explore};
-use super::{aimd, breaker, bucket, bulkhead, call, ejection, queue, retry};
+use super::{
+    aimd, breaker, bucket, bulkhead, call, ejection, gradient, health, heartbeat, queue, retry,
+    throttle,
+};
 
 /// The law that a defect breaks, on a way of at most so many inputs.
 fn finds<W: World>(world: &W, depth: usize, law: &str) {
@@ -79,6 +82,54 @@ fn an_adaptive_limit_with_a_defect_is_found() {
 }
 
 #[test]
+fn a_limit_that_follows_latency_with_a_defect_is_found() {
+    use gradient::{Adaptive, Planted};
+    for (planted, law) in [
+        (Planted::LeakedPermit, "in_flight_are_the_permits_handed_out"),
+        (Planted::StaleEnds, "what_is_stale_changes_nothing"),
+        (Planted::ForgetsWhoIsOut, "in_flight_are_the_permits_handed_out"),
+    ] {
+        finds(&Adaptive::new(0, Some(planted)), 8, law);
+    }
+}
+
+#[test]
+fn a_registry_with_a_defect_is_found() {
+    use health::{Health, Planted};
+    for (planted, law) in [
+        (Planted::NoHysteresis, "a_status_is_what_the_results_in_a_row_say"),
+        (Planted::TrustsTheOld, "the_answer_is_the_worst_that_counts_for_who_asks"),
+        (Planted::AddressesTheNext, "a_status_is_what_the_results_in_a_row_say"),
+    ] {
+        finds(&Health::new(0, Some(planted)), 6, law);
+    }
+}
+
+#[test]
+fn a_peer_that_sends_heartbeats_with_a_defect_is_found() {
+    use heartbeat::{Peer, Planted};
+    for (planted, law) in [
+        (Planted::LearnsOutages, "an_outage_is_not_learned"),
+        (Planted::HearsTwice, "what_came_before_is_stale_and_changes_nothing"),
+        (Planted::NeverResumes, "to_resume_gives_it_time"),
+    ] {
+        finds(&Peer::new(0, Some(planted)), 6, law);
+    }
+}
+
+#[test]
+fn a_throttle_with_a_defect_is_found() {
+    use throttle::{Planted, Throttle};
+    for (planted, law) in [
+        (Planted::RefusalIsForgotten, "counted_is_what_lies_in_the_window"),
+        (Planted::LocalIsTheirs, "counted_is_what_lies_in_the_window"),
+        (Planted::PassesTheLast, "refused_is_exactly_what_falls_below_the_share"),
+    ] {
+        finds(&Throttle::new(3, 0, Some(planted)), 6, law);
+    }
+}
+
+#[test]
 fn a_retry_with_a_defect_is_found() {
     use retry::{Planted, Retry};
     for (planted, law) in [
@@ -114,4 +165,6 @@ fn calls_with_a_defect_are_found() {
     ] {
         finds(&Calls::new(&TWICE, None, 2, 0, Some(planted)), 8, law);
     }
+    let limited = Calls::new(&TWICE, None, 2, 0, Some(Planted::RefusalKeepsTheToken)).limited();
+    finds(&limited, 8, "an_attempt_takes_a_token_and_a_refusal_none");
 }

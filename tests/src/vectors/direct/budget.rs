@@ -13,6 +13,7 @@ use resil_core::outcome::FailureClass;
 use resil_core::retry::budget::{
     BudgetCharge, BudgetPolicy, RatioBudget, RetryBudget, TokenBudget,
 };
+use resil_core::retry::{Retry, RetryPolicy};
 use resil_core::{Instant, Outcome, Ratio};
 use serde::Deserialize;
 
@@ -113,6 +114,18 @@ impl<P: BudgetPolicy> Kept<P> {
         }
     }
 
+    /// How often the operation is sent by a retry around so many others, which share this budget.
+    fn sent(&mut self, inside: u32, policy: &RetryPolicy, now: Instant) -> u32 {
+        let (mut retry, mut sent) = (Retry::start(policy, now), 0);
+        loop {
+            sent += if inside == 0 { 1 } else { self.sent(inside - 1, policy, now) };
+            let lost = FailureClass::Transient.into();
+            if retry.record_within(policy, &mut self.budget, lost, 0, now).is_err() {
+                return sent;
+            }
+        }
+    }
+
     fn apply(&mut self, event: &[&str], now: Instant, start: Instant) -> String {
         let outcome = match *event {
             ["retry", name] => {
@@ -139,6 +152,13 @@ impl<P: BudgetPolicy> Kept<P> {
             ["refund", name] => {
                 self.budget.refund(self.charges.remove(name).unwrap(), now);
                 return (self.left)(&self.budget, now);
+            }
+            // So many layers around an operation that fails, each of so many attempts.
+            ["layers", layers, "of", attempts] => {
+                let policy = RetryPolicy::builder().max_attempts(attempts.parse().unwrap());
+                let layers: u32 = layers.parse().unwrap();
+                let sent = self.sent(layers - 1, &policy.build().unwrap(), now);
+                return format!("sent {sent}");
             }
             ["success", ..] => Outcome::Success,
             ["failure", ..] => Outcome::Failure(FailureClass::Transient),

@@ -8,18 +8,19 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
-use resil_core::Instant;
 use resil_core::backoff::Jitter;
 use resil_core::call::{
     Budget, Call, CallPolicy, Finished, Layers, PeerGate, PeerPolicy, PeerState, Request, Step,
     Ticket, Verdict,
 };
 use resil_core::circuit_breaker::{self, CircuitBreakerConfig};
+use resil_core::error::{GaveUp, RetryExhaustedError};
 use resil_core::hedge::{Hedge, HedgePolicy};
-use resil_core::outcome::{Classification, FailureClass, RetryHint};
+use resil_core::outcome::{Classification, Classify, EveryError, FailureClass, RetryHint};
 use resil_core::rate_limit::{BucketCharge, Limit, RateLimitConfig, TokenBucket};
-use resil_core::retry::RetryPolicy;
 use resil_core::retry::budget::{RetryBudget, TokenBudget};
+use resil_core::retry::{Guarded, RetryPolicy};
+use resil_core::{Instant, ResilienceError};
 use serde::Deserialize;
 
 /// The settings; what is not given is the default of its layer, and there is no jitter.
@@ -230,6 +231,11 @@ pub fn result(end: &str, hint: Option<&str>) -> Result<(), Classification> {
         "timeout" => FailureClass::Timeout,
         "local" => FailureClass::Local,
         "fatal" => FailureClass::Fatal,
+        // A retry further in has used up its attempts.
+        "gave_up" => {
+            let error = RetryExhaustedError::new(GaveUp::Attempts, 3, ());
+            return Err(Guarded::<EveryError>::default().classify(&ResilienceError::from(error)));
+        }
         _ => panic!("no attempt ends with {end}"),
     };
     let hint = match hint {

@@ -81,6 +81,18 @@ impl Subject for Checks {
                 health.record(id, result, now).unwrap();
                 health.check(id, now).unwrap().to_string()
             }
+            ["unregister", name] => {
+                health.unregister(self.ids[*name]).unwrap();
+                "gone".to_owned()
+            }
+            // A result of a check that may be gone.
+            ["late", name, found] => {
+                let result = HealthCheckResult::new(found.parse().unwrap(), "");
+                match health.record(self.ids[*name], result, now) {
+                    Ok(_) => "recorded".to_owned(),
+                    Err(error) => error.to_string(),
+                }
+            }
             ["check", name] => health.check(self.ids[*name], now).unwrap().to_string(),
             ["depend", name, on] => match health.depend(self.ids[*name], self.ids[*on]) {
                 Ok(()) => "depends".to_owned(),

@@ -1,4 +1,5 @@
-//! What two calls share: a breaker, a bulkhead, a purse; and defects that they could have.
+//! What two calls share: a breaker, a limit where there is one, a bulkhead, a purse; and defects that they
+//! could have.
 
 use core::time::Duration;
 use resil_core::bulkhead::{self, BulkheadConfig, BulkheadState};
@@ -6,6 +7,7 @@ use resil_core::call::{Bound, Budget, End, Extra, Gate, Hedging, Priority, Reque
 use resil_core::circuit_breaker::{self, CircuitBreakerConfig, CircuitBreakerState};
 use resil_core::hedge::HedgeDecision;
 use resil_core::outcome::{FailureClass, Outcome, Rejected, RetryAt, RetryHint};
+use resil_core::rate_limit::{BucketCharge, BucketState, Limit, RateLimitConfig, TokenBucket};
 use resil_core::{ErrorCode, Instant, valid};
 
 /// Two failures in a row, for 2 ns; no lease ends while an attempt is alive.
@@ -22,6 +24,16 @@ pub(super) const BREAKER: CircuitBreakerConfig = valid!(
 pub(super) const BULKHEAD: BulkheadConfig =
     valid!(BulkheadConfig::builder().max_concurrent(2).build());
 
+/// An attempt every 2 ns, of both calls together, and two at once.
+pub(in crate::worlds) const LIMIT: TokenBucket = TokenBucket::new(valid!(
+    RateLimitConfig::builder()
+        .max_requests(1)
+        .time_window(Duration::from_nanos(INTERVAL))
+        .burst_size(2)
+        .build()
+));
+pub(super) const INTERVAL: u64 = 2;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::worlds) enum Planted {
     /// What the breaker has lent is kept where the bulkhead refuses.
@@ -30,15 +42,28 @@ pub(in crate::worlds) enum Planted {
     AbandonedIsKept,
     /// The bulkhead lets everybody in.
     NoBulkhead,
+    /// Where the bulkhead refuses, the token of the limit is spent.
+    RefusalKeepsTheToken,
 }
 
-pub(super) type Permits = (circuit_breaker::Permit, bulkhead::Permit);
+/// Of the breaker, of the limit and of the bulkhead, in the order in which they are asked.
+type Limited = (circuit_breaker::Permit, BucketCharge, bulkhead::Permit);
+
+#[derive(Debug)]
+pub(super) enum Permits {
+    Unlimited((circuit_breaker::Permit, bulkhead::Permit)),
+    Limited(Limited),
+}
+
+type Breaker<'a> = Bound<'a, CircuitBreakerConfig, CircuitBreakerState>;
+type Bulkhead<'a> = Bound<'a, BulkheadConfig, BulkheadState>;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) breaker: CircuitBreakerState,
     pub(super) bulkhead: BulkheadState,
-    /// Permits of both that are out.
+    pub(super) limit: Option<BucketState>,
+    /// Permits of all of them that are out.
     pub(super) out: usize,
     /// All of the bulkhead, while somebody else has it.
     pub(super) crowd: Option<bulkhead::Permit>,
@@ -46,9 +71,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(planted: Option<Planted>) -> Self {
+    pub(super) fn new(is_limited: bool, planted: Option<Planted>) -> Self {
         let (breaker, bulkhead) = (CircuitBreakerState::new(), BulkheadState::new());
-        Self { breaker, bulkhead, out: 0, crowd: None, planted }
+        let limit = is_limited.then_some(BucketState::FRESH);
+        Self { breaker, bulkhead, limit, out: 0, crowd: None, planted }
+    }
+
+    /// Tokens that are there, if there is a limit.
+    pub(super) fn tokens(&self, now: Instant) -> Option<u32> {
+        Some(LIMIT.available(self.limit.as_ref()?, now))
     }
 
     /// Somebody else comes, or goes.
@@ -65,13 +96,23 @@ impl Shared {
         }
     }
 
-    fn gates(
-        &mut self,
-    ) -> (
-        Bound<'_, CircuitBreakerConfig, CircuitBreakerState>,
-        Bound<'_, BulkheadConfig, BulkheadState>,
-    ) {
+    fn gates(&mut self) -> (Breaker<'_>, Bulkhead<'_>) {
         (Bound::new(&BREAKER, &mut self.breaker), Bound::new(&BULKHEAD, &mut self.bulkhead))
+    }
+
+    fn acquire(
+        &mut self,
+        request: &Request,
+        entropy: &mut impl FnMut() -> u32,
+        now: Instant,
+    ) -> Result<Permits, Rejected> {
+        let Some(limit) = &mut self.limit else {
+            return self.gates().try_acquire(request, entropy, now).map(Permits::Unlimited);
+        };
+        let breaker: Breaker<'_> = Bound::new(&BREAKER, &mut self.breaker);
+        let bulkhead: Bulkhead<'_> = Bound::new(&BULKHEAD, &mut self.bulkhead);
+        let mut gates = (breaker, Bound::new(&LIMIT, limit), bulkhead);
+        gates.try_acquire(request, entropy, now).map(Permits::Limited)
     }
 
     /// Permits of the breaker in a text, of the present or of before.
@@ -97,11 +138,19 @@ impl Shared {
         digits.chars().take_while(char::is_ascii_digit).collect()
     }
 
-    pub(super) fn shape(&self) -> String {
+    /// The limit as it is at `now`: its tokens, and when the next one comes.
+    fn limit_at(&self, now: Instant) -> String {
+        let Some(limit) = &self.limit else { return String::new() };
+        let next = LIMIT.next_deadline(limit, now).map(|at| at.saturating_since(now).as_nanos());
+        format!("{} {next:?}", LIMIT.available(limit, now))
+    }
+
+    pub(super) fn shape(&self, now: Instant) -> String {
         // How often it has opened makes no difference: its open time does not grow.
         let text = format!("{:?}", self.breaker).replace(&format!("epoch: {}", self.epoch()), "");
         let (counts, _) = text.split_once(", openings").unwrap_or((&text, ""));
-        format!("{counts} {} {} {}", self.bulkhead.held(), self.out, self.crowd.is_some())
+        let (held, is_crowded) = (self.bulkhead.held(), self.crowd.is_some());
+        format!("{counts} {held} {} {is_crowded} {}", self.out, self.limit_at(now))
     }
 }
 
@@ -121,18 +170,24 @@ impl Gate for Shared {
                 let (_, mut bulkhead) = self.gates();
                 let held = bulkhead.try_acquire(request, entropy, now)?;
                 self.out += 1;
-                return Ok((permit, held));
+                return Ok(Permits::Unlimited((permit, held)));
             }
             Some(Planted::NoBulkhead) => {
                 let permit = BREAKER.try_acquire(&mut self.breaker, 0, now)?;
                 let held =
                     BULKHEAD.try_acquire(&mut BulkheadState::new(), 1, request.priority, now)?;
                 self.out += 1;
-                return Ok((permit, held));
+                return Ok(Permits::Unlimited((permit, held)));
+            }
+            Some(Planted::RefusalKeepsTheToken) => {
+                let crowded = self.bulkhead.held() >= BULKHEAD.max_concurrent();
+                if let Some(limit) = self.limit.as_mut().filter(|_| crowded) {
+                    let _spent = LIMIT.try_acquire(limit, 1, now);
+                }
             }
             _ => {}
         }
-        let permits = self.gates().try_acquire(request, entropy, now)?;
+        let permits = self.acquire(request, entropy, now)?;
         self.out += 1;
         Ok(permits)
     }
@@ -149,7 +204,17 @@ impl Gate for Shared {
             return;
         }
         self.out -= 1;
-        self.gates().settle(permits, end, entropy, now);
+        match permits {
+            Permits::Unlimited(permits) => {
+                self.gates().settle(permits, end, entropy, now);
+            }
+            Permits::Limited((probe, charge, held)) => {
+                if let Some(limit) = &mut self.limit {
+                    Bound::new(&LIMIT, limit).settle(charge, end, entropy, now);
+                }
+                self.gates().settle((probe, held), end, entropy, now);
+            }
+        }
     }
 }
 

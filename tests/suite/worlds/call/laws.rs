@@ -1,11 +1,12 @@
 //! The laws of the composed call, each written once.
 
-use super::gates::{BREAKER, BULKHEAD};
+use super::gates::{BREAKER, BULKHEAD, INTERVAL, LIMIT};
 use super::{Calls, Input, Said};
 use crate::worlds::search::{Law, SILENT, Turn, Verdict, World, claim, laws};
 use resil_core::Instant;
 use resil_core::call::Finished;
 use resil_core::circuit_breaker::State;
+use resil_core::rate_limit::Limit;
 
 pub(super) const ALL: &[Law<Calls>] = laws![
     at_most_max_attempts,
@@ -26,6 +27,9 @@ pub(super) const ALL: &[Law<Calls>] = laws![
     the_purse_neither_mints_nor_loses,
     a_hedge_goes_beside_or_after_another_attempt,
     every_call_ends_by_waiting_alone,
+    no_interval_sees_more_attempts_than_burst_and_rate,
+    an_attempt_takes_a_token_and_a_refusal_none,
+    who_waits_for_a_token_waits_until_it_is_there,
 ];
 
 /// The call that an input is about.
@@ -222,4 +226,44 @@ fn every_call_ends_by_waiting_alone(turn: &Turn<'_, Calls>) -> Verdict {
         }
     }
     Err(format!("{waits} waits from {}", turn.after.shape()))
+}
+
+fn no_interval_sees_more_attempts_than_burst_and_rate(turn: &Turn<'_, Calls>) -> Verdict {
+    let (Some(Said::Attempt { .. }), Some(_)) = (turn.answer.step, &turn.after.shared.limit) else {
+        return SILENT;
+    };
+    let begun = &turn.after.begun;
+    let last = begun.last().expect("one has just begun");
+    let most = |since: u64| u64::from(LIMIT.capacity()) + (last - since) / INTERVAL;
+    let mut counts = begun.iter().enumerate().map(|(at, since)| (begun.len() - at, *since));
+    let over = counts.find(|(count, since)| *count as u64 > most(*since));
+    claim(over.is_none(), || format!("{begun:?}"))
+}
+
+fn an_attempt_takes_a_token_and_a_refusal_none(turn: &Turn<'_, Calls>) -> Verdict {
+    let now = turn.after.clock.instant();
+    let (Some(step), Some(before), Some(after)) =
+        (turn.answer.step, turn.before.shared.tokens(now), turn.after.shared.tokens(now))
+    else {
+        return SILENT;
+    };
+    let taken = u32::from(matches!(step, Said::Attempt { .. }));
+    claim(after + taken == before, || format!("{before} tokens became {after}"))
+}
+
+/// Where nothing else is in the way: a breaker says when as well, a bulkhead cannot.
+fn who_waits_for_a_token_waits_until_it_is_there(turn: &Turn<'_, Calls>) -> Verdict {
+    let (Some(Said::Wait { until: Some(until), in_flight: 0 }), Some(limit)) =
+        (turn.answer.step, &turn.after.shared.limit)
+    else {
+        return SILENT;
+    };
+    let now = turn.after.clock.instant();
+    let state = BREAKER.state(&turn.after.shared.breaker, now);
+    let is_limit = state == State::Closed && LIMIT.available(limit, now) == 0;
+    let was_polled = matches!(turn.input, Input::Begin(_));
+    if !is_limit || !was_polled {
+        return SILENT;
+    }
+    claim(LIMIT.available(limit, until) > 0, || format!("none at {until:?}"))
 }
