@@ -179,6 +179,16 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_themselves_are_valid() {
+        let new = EjectionConfig::<1>::builder;
+        for (window, peers) in [(2, 2), (LONGEST, 32)] {
+            let window = Duration::from_nanos(window);
+            let config = new().min_peers(peers).window(window).build().unwrap();
+            assert_eq!((config.min_peers(), config.window()), (peers, window));
+        }
+    }
+
+    #[test]
     fn at_least_one_may_be_ejected_and_never_the_last_of_several() {
         let half = EjectionConfig::DEFAULT;
         let all: EjectionConfig =
