@@ -161,6 +161,7 @@ fn main() {
                     ready(async { operation() }).is_some_and(|answer| answer.is_ok())
                 }),
                 resil::retry(),
+                resil::retry_in_time(),
                 peers::backon_alone(),
                 peers::tokio_retry2(),
             ],

@@ -94,9 +94,20 @@ pub(crate) fn future<T: Sleep + 'static>(name: &'static str, clock: T) -> Conten
     })
 }
 
+/// As the peers have it: three attempts, for as long as they take.
 pub(crate) fn retry() -> Contender {
-    contender("resil", Kind::Resil, || {
-        let call = retry_with_policy(async || operation(), black_box(&RETRY), "call");
+    const POLICY: RetryPolicy = RetryPolicy::DEFAULT;
+    retry_under("resil", Kind::Resil, &POLICY)
+}
+
+/// And with an end to all of it, which none of the peers has.
+pub(crate) fn retry_in_time() -> Contender {
+    retry_under("within a deadline", Kind::Option, &RETRY)
+}
+
+fn retry_under(name: &'static str, kind: Kind, policy: &'static RetryPolicy) -> Contender {
+    contender(name, kind, move || {
+        let call = retry_with_policy(async || operation(), black_box(policy), "call");
         ready(call).is_some_and(|answer| answer.is_ok())
     })
 }
