@@ -205,7 +205,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
     /// # Errors
     ///
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn call_blocking<V, E, F>(&self, operation: F) -> Result<V, ResilienceError<E>>
     where
         F: FnMut() -> Result<V, E>,
@@ -218,7 +218,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
 
     /// To ask for more: another cost, a priority, a deadline; or to look at the state.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn handle(&self) -> Handle<'_, L, T> {
         self.0.lend(&self.0.kept, None)
     }
@@ -324,6 +324,7 @@ struct Shared<S, T> {
 }
 
 impl<S, T> Shared<S, T> {
+    #[inline(always)]
     fn lend<'a, L: Pipeline>(
         &'a self,
         kept: &'a Kept<L>,

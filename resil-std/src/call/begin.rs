@@ -97,7 +97,7 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
     #[inline(always)]
     pub(super) fn succeed(&self, first: First<L::Permit>) {
         if !self.kept.succeed(&first) {
-            Alone { handle: *self, first }.succeed();
+            Alone { handle: self.copied(), first }.succeed();
         }
     }
 

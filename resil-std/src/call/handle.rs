@@ -151,7 +151,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn call_blocking<V, E, F>(self, operation: F) -> Result<V, ResilienceError<E>>
     where
         F: FnMut() -> Result<V, E>,
@@ -216,6 +216,13 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         drop(old); // it may be the last of them, and what it holds is the user's
         let Self { name: peer, index, .. } = *self;
         log::event!(TARGET, EventKind::ConfigurationChanged, peer, index);
+    }
+
+    /// Itself, for a function that is not in line: what is passed to one lies in memory, and this here
+    /// does not have to.
+    #[inline(always)]
+    pub(super) const fn copied(&self) -> Self {
+        *self
     }
 
     /// The state, locked, and the present instant. It is read under the lock, so that the machines see time

@@ -16,7 +16,7 @@ use crate::clock::Sleep;
 use crate::log;
 
 /// Makes a call, as [`run`](super::task::run) does in a task.
-#[inline]
+#[inline(always)]
 pub(super) fn run_blocking<L, T, V, E, O>(
     handle: Handle<'_, L, T>,
     operation: O,
@@ -30,11 +30,11 @@ where
     E: Debug,
 {
     let Some(plain) = plain.filter(|_| !log::hears_successes()) else {
-        return step_blocking(handle, operation, each);
+        return step_blocking(handle.copied(), operation, each);
     };
     match handle.begin_at_a_glance() {
         Some(first) => first_blocking(handle, first, operation, plain, each),
-        None => run_blocking_locked(handle, operation, plain, each),
+        None => run_blocking_locked(handle.copied(), operation, plain, each),
     }
 }
 
@@ -99,7 +99,7 @@ where
             handle.succeed(first);
             Ok(value)
         }
-        end => go_on_from_first(Alone { handle, first }, end, operation, each),
+        end => go_on_from_first(Alone { handle: handle.copied(), first }, end, operation, each),
     }
 }
 
