@@ -21,7 +21,8 @@
 //!   while something is logged. The clock is read once a step.
 //! - A call that succeeds at once, when its operation is called or its future first polled, reads the
 //!   clock once, unless a layer wants to know [when it ended](Pipeline::needs_end): a breaker that is not
-//!   closed or measures, a budget, hedging. The decisions are those of any other call.
+//!   closed or measures, a budget, hedging. One that is refused reads it once. The decisions are those of
+//!   any other call.
 //! - Nothing is allocated: both attempts lie in the future of the call.
 //!
 //! # A value when there is no answer
@@ -75,6 +76,7 @@ mod kept;
 pub(crate) mod run;
 mod task;
 mod thread;
+pub(crate) mod under_way;
 
 use core::fmt::{self, Debug};
 use core::future::Future;

@@ -12,8 +12,8 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::kept::{Held, Kept};
-use super::task::run;
-use super::thread::run_blocking;
+use super::task::{run, step};
+use super::thread::{run_blocking, step_blocking};
 use crate::clock::Sleep;
 use crate::log;
 
@@ -117,8 +117,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        let plain = Some(|operation: &mut F| operation());
-        run(self, operation, plain, |operation, _, _| operation())
+        run(self, operation)
     }
 
     /// [`call`](Self::call) for an operation that wants to know which attempt it is: its number and its
@@ -138,8 +137,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        let plain = None::<fn(&mut F) -> Fut>;
-        run(self, operation, plain, |operation, ticket, call| operation(ticket, call))
+        step(self, operation)
     }
 
     /// [`call`](Self::call) for an operation that blocks the thread; so do the waits.
@@ -159,8 +157,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         T: Sleep,
         E: Debug,
     {
-        let plain = Some(|operation: &mut F| operation());
-        run_blocking(self, operation, plain, |operation, _, _| operation())
+        run_blocking(self, operation)
     }
 
     /// [`call_each`](Self::call_each) for an operation that blocks the thread. Give sockets the time that
@@ -176,8 +173,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         T: Sleep,
         E: Debug,
     {
-        let plain = None::<fn(&mut F) -> Result<V, E>>;
-        run_blocking(self, operation, plain, |operation, ticket, call| operation(ticket, call))
+        step_blocking(self, operation)
     }
 
     /// Does something with the state at the present instant, with the lock held: to look at the

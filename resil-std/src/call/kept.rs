@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use resil_core::Clock;
 use resil_core::call::{First, Pipeline, Request};
 use resil_core::circuit_breaker::Glance;
 use resil_core::deadline::Deadline;
+use resil_core::{Clock, Instant};
 
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
@@ -71,27 +71,34 @@ impl<L: Pipeline> Kept<L> {
 
     /// Begins a call without the lock, where core says how. The clock is read once, and only if the word is
     /// there.
+    ///
+    /// # Errors
+    ///
+    /// The lock is needed; and what the clock said, if it was read.
     #[inline(always)]
     pub(super) fn begin(
         &self,
         request: &Request,
         deadline: Deadline,
         clock: &impl Clock,
-    ) -> Option<First<L::Permit>> {
+    ) -> Result<First<L::Permit>, Option<Instant>> {
         let mut found = self.word.load(Ordering::Acquire);
         if found == TAKEN {
-            return None;
+            return Err(None);
         }
         let now = clock.now();
         loop {
             let glance = self.glance();
-            let (first, made) =
-                self.policy.begin_at_a_glance(glance, found, request, deadline, now)?;
+            let Some((first, made)) =
+                self.policy.begin_at_a_glance(glance, found, request, deadline, now)
+            else {
+                return Err(Some(now));
+            };
             let exchanged =
                 self.word.compare_exchange_weak(found, made, Ordering::AcqRel, Ordering::Acquire);
             match exchanged {
-                Ok(_) => return Some(first),
-                Err(TAKEN) => return None,
+                Ok(_) => return Ok(first),
+                Err(TAKEN) => return Err(Some(now)),
                 Err(other) => found = other,
             }
         }

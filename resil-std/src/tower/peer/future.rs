@@ -6,15 +6,16 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use resil_core::call::{Pipeline, Step};
+use resil_core::call::Pipeline;
 use resil_core::outcome::Classify;
-use resil_core::{Clock, Instant, ResilienceError};
+use resil_core::{Clock, ResilienceError};
 use tower_service::Service;
 
 use super::PeerLayer;
-use crate::call::attempts::{Attempts, InFlight, Place};
+use crate::call::attempts::InFlight;
 use crate::call::handle::Callee;
 use crate::call::run::Run;
+use crate::call::under_way::UnderWay;
 use crate::clock::Timer;
 use crate::tower::classify::classify;
 
@@ -29,21 +30,24 @@ pin_project! {
         L: Pipeline,
         T: Clock,
     {
-        // Declared before the run, so dropped before: an operation ends before its permit goes back.
+        // Declared before the call, so dropped before: an operation ends before its permit goes back.
         #[pin]
         first: Option<InFlight<Attempt<S, Q>>>,
         #[pin]
-        second: Option<InFlight<Attempt<S, Q>>>,
-        // There while the call waits.
-        #[pin]
-        timer: Option<Timer<T>>,
-        // What comes next, unless the call waits.
-        step: Option<Step>,
+        call: Served<S, Q, L, T, E>,
         service: S,
         request: Q,
-        run: Run<PeerLayer<L, T>, <S as Service<Q>>::Response, ResilienceError<E>>,
     }
 }
+
+/// The call to a service.
+type Served<S, Q, L, T, E> = UnderWay<
+    PeerLayer<L, T>,
+    Attempt<S, Q>,
+    Timer<T>,
+    <S as Service<Q>>::Response,
+    ResilienceError<E>,
+>;
 
 impl<S, Q, L, T, E> PeerFuture<S, Q, L, T, E>
 where
@@ -53,9 +57,8 @@ where
 {
     pub(super) fn start(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
         let begun = layer.handle().start();
-        let (run, step) = Run::begin(layer, begun);
-        let (first, second, timer) = (None, None, None);
-        Self { first, second, timer, step: Some(step), service, request, run }
+        let call = UnderWay::begin(Run::begin(layer, begun));
+        Self { first: None, call, service, request }
     }
 }
 
@@ -71,45 +74,12 @@ where
     type Output = Result<S::Response, ResilienceError<E>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let run = this.run;
-        let mut attempts = Attempts([Place(this.first), Place(this.second)]);
-        loop {
-            let over = match this.step.take() {
-                Some(Step::Attempt(ticket)) => {
-                    let attempt = || Attempt::new(this.service.clone(), this.request.clone());
-                    let begun = run.attempt(&ticket, |_| attempt());
-                    attempts.start(ticket, begun).or_else(|| ended(attempts.poll(context)))
-                }
-                Some(Step::Wait { until, in_flight }) => {
-                    run.log_wait(until, in_flight);
-                    let clock = run.callee.handle().clock().clone();
-                    this.timer.set(Some(Timer::new(clock, until.unwrap_or(Instant::MAX))));
-                    continue;
-                }
-                Some(Step::Done(verdict)) => {
-                    return Poll::Ready(run.end(verdict).map_err(ResilienceError::flatten));
-                }
-                None => {
-                    let over = ended(attempts.poll(context));
-                    if over.is_none() {
-                        let timer = this.timer.as_mut().as_pin_mut();
-                        // Without one the call is over, and was not to be polled again.
-                        ready!(timer.map_or(Poll::Pending, |timer| timer.poll(context)));
-                    }
-                    over
-                }
-            };
-            this.timer.set(None);
-            *this.step = Some(run.advance(over, &mut attempts, classify));
-        }
-    }
-}
-
-fn ended<T>(end: Poll<T>) -> Option<T> {
-    match end {
-        Poll::Ready(end) => Some(end),
-        Poll::Pending => None,
+        let this = self.project();
+        let attempt = || Attempt::new(this.service.clone(), this.request.clone());
+        let sleep =
+            |layer: &PeerLayer<L, T>, until| Timer::new(layer.handle().clock().clone(), until);
+        let answer = this.call.poll(this.first, context, |_, _| attempt(), sleep, classify);
+        answer.map(|answer| answer.map_err(ResilienceError::flatten))
     }
 }
 
