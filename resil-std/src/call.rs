@@ -64,8 +64,11 @@
 //! no failure to forget: it exchanges one word and loads another one, before and after. With another limit it
 //! takes the lock to begin, and with a layer that counts successes to end.
 //!
-//! The lock is taken twice where somebody listens to successes (at level `DEBUG`, or by metrics), for
-//! [`call_each`](Handle::call_each), and to begin with once a policy has taken the place of the first.
+//! Once another policy has taken the place of the first one, such a call still takes no lock. It has to find
+//! the policy, which costs two exchanges of a word that no other thread looks at.
+//!
+//! The lock is taken twice where somebody listens to successes (at level `DEBUG`, or by metrics), and for
+//! [`call_each`](Handle::call_each).
 //!
 //! The future of a call is two futures of the operation, its output and 900 bytes at most.
 

@@ -63,9 +63,25 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
         self.kept.begin(&self.request, self.deadline, self.clock)
     }
 
+    /// [`begin_at_a_glance`](Self::begin_at_a_glance) once the first policy is no longer in force.
+    ///
+    /// # Errors
+    ///
+    /// As there. What was `read` before comes back.
+    #[inline(always)]
+    pub(super) fn begin_later(
+        &self,
+        read: Option<Instant>,
+    ) -> Result<First<L::Permit>, Option<Instant>> {
+        if !L::HAS_GLANCE || read.is_some() {
+            return Err(read);
+        }
+        self.kept.begin_later(&self.request, self.deadline, self.clock)
+    }
+
     /// Begins with the first attempt alone, by one reading of the clock, or as it must, where there is more
-    /// to it. Of the former nothing is said. What does not begin [at a glance](Self::begin_at_a_glance) does
-    /// so by the reading that it has: machines are right where time is told a little late.
+    /// to it. Of the former nothing is said. What was [read](Self::begin_at_a_glance) before will do:
+    /// machines are right where time is told a little late.
     ///
     /// It takes the handle by value, for else that has to lie in memory.
     #[inline(never)]

@@ -108,17 +108,21 @@ where
         self.begun(begun, context)
     }
 
-    /// Begins where the lock is needed for it.
+    /// Begins where that is not done at the first glance.
     #[inline(never)]
     fn begin(
         self: Pin<&mut Self>,
         read: Option<Instant>,
         context: &mut Context<'_>,
     ) -> Poll<Result<V, ResilienceError<E>>> {
-        match self.handle.begin(read) {
-            Beginning::Alone(first) => self.attempt(first, context),
-            Beginning::Begun(begun) => self.begun(begun, context),
-        }
+        let first = match self.handle.begin_later(read) {
+            Ok(first) => first,
+            Err(read) => match self.handle.begin(read) {
+                Beginning::Alone(first) => first,
+                Beginning::Begun(begun) => return self.begun(begun, context),
+            },
+        };
+        self.attempt(first, context)
     }
 
     fn begun(

@@ -32,7 +32,7 @@ where
     }
     match handle.begin_at_a_glance() {
         Ok(first) => first_blocking(handle, first, operation),
-        Err(read) => run_blocking_locked(handle.copied(), read, operation),
+        Err(read) => begin_blocking(handle.copied(), read, operation),
     }
 }
 
@@ -52,9 +52,9 @@ where
     go_on_blocking(run, Turn::Step(step), operation)
 }
 
-/// Makes a call where the lock is needed to begin it.
+/// Makes a call that does not begin at the first glance.
 #[inline(never)]
-fn run_blocking_locked<L, T, V, E>(
+fn begin_blocking<L, T, V, E>(
     handle: Handle<'_, L, T>,
     read: Option<Instant>,
     mut operation: impl FnMut() -> Result<V, E>,
@@ -65,13 +65,17 @@ where
     T: Sleep,
     E: Debug,
 {
-    match handle.begin(read) {
-        Beginning::Alone(first) => first_blocking(handle, first, operation),
-        Beginning::Begun(begun) => {
-            let (run, step) = Run::begin(handle, begun);
-            go_on_blocking(run, Turn::Step(step), |_, _| operation())
-        }
-    }
+    let first = match handle.begin_later(read) {
+        Ok(first) => first,
+        Err(read) => match handle.copied().begin(read) {
+            Beginning::Alone(first) => first,
+            Beginning::Begun(begun) => {
+                let (run, step) = Run::begin(handle, begun);
+                return go_on_blocking(run, Turn::Step(step), |_, _| operation());
+            }
+        },
+    };
+    first_blocking(handle, first, operation)
 }
 
 /// Makes the first attempt, and goes on where that is not all.

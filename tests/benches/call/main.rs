@@ -110,6 +110,7 @@ fn main() {
                 empty(),
                 resil::by_atomics(),
                 resil::blocking("resil", Hand::default(), |hand| hand.step()),
+                resil::reconfigured(Hand::default(), |hand| hand.step()),
                 peers::glued("backon, failsafe, governor", Hand::default(), |hand| hand.step()),
             ],
             targets: &[Target::Nanos(10.0), Target::FastestPeer(0.5)],

@@ -86,6 +86,19 @@ pub(crate) fn blocking<T: Sleep + Clone + 'static>(
     })
 }
 
+/// A peer on a thread, after another policy has taken the place of its first one.
+pub(crate) fn reconfigured<T: Sleep + Clone + 'static>(
+    clock: T,
+    between: impl Fn(&T) + 'static,
+) -> Contender {
+    let peer = Peer::with("peer", POLICY, clock.clone());
+    peer.reconfigure(POLICY);
+    contender("under a second policy", Kind::Option, move || {
+        between(&clock);
+        black_box(&peer).call_blocking(operation).is_ok()
+    })
+}
+
 /// A peer in a task.
 pub(crate) fn future<T: Sleep + 'static>(name: &'static str, clock: T) -> Contender {
     let peer = Peer::with("peer", POLICY, clock);
