@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
 use resil_core::call::{First, Pipeline, Request};
 use resil_core::circuit_breaker::Glance;
 use resil_core::deadline::Deadline;
 use resil_core::{Clock, Instant};
 
-use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{ArcSwapOption, AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, lock};
 
 /// Where the word is not here but in the state: whoever has the lock has taken it. The bucket that is
 /// this number is asked for under the lock, and that is all.
