@@ -18,17 +18,20 @@ use resil_std::{Peer, retry_with_policy};
 const RETRY: RetryPolicy =
     valid!(RetryPolicy::builder().max_attempts(3).deadline(Duration::from_secs(10)).build());
 
+/// A token a nanosecond.
+pub(crate) const BUCKET: TokenBucket = TokenBucket::new(valid!(
+    RateLimitConfig::builder()
+        .max_requests(1)
+        .time_window(Duration::from_nanos(1))
+        .burst_size(4_000_000_000)
+        .build()
+));
+
 /// Everything that a call to a peer has: three attempts of 2 s, 10 s, a breaker, and 1 a nanosecond.
 const POLICY: PeerPolicy = PeerPolicy::new(
     valid!(CallPolicy::new(RETRY).with_attempt_timeout(Duration::from_secs(2))),
     CircuitBreakerConfig::DEFAULT,
-    TokenBucket::new(valid!(
-        RateLimitConfig::builder()
-            .max_requests(1)
-            .time_window(Duration::from_nanos(1))
-            .burst_size(4_000_000_000)
-            .build()
-    )),
+    BUCKET,
 );
 
 /// Plain GCRA, and a breaker that reads a word, in atomics: no retry, no deadline, nothing checked.
