@@ -74,12 +74,13 @@
 
 pub(crate) mod attempts;
 mod begin;
+pub(crate) mod calling;
 pub(crate) mod handle;
 mod kept;
 pub(crate) mod run;
 mod task;
 mod thread;
-pub(crate) mod under_way;
+mod under_way;
 
 use core::fmt::{self, Debug};
 use core::future::Future;

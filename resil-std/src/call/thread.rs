@@ -104,7 +104,7 @@ where
 #[cold]
 #[inline(never)]
 fn go_on_from_first<L, T, V, E>(
-    alone: Alone<'_, L, T>,
+    Alone { handle, first }: Alone<'_, L, T>,
     end: thread::Result<Result<V, E>>,
     mut operation: impl FnMut() -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
@@ -114,7 +114,7 @@ where
     T: Sleep,
     E: Debug,
 {
-    let (run, ticket) = Run::go_on(alone);
+    let (run, ticket) = Run::go_on(handle, first);
     go_on_blocking(run, Turn::First(ticket, end), |_, _| operation())
 }
 

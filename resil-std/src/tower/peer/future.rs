@@ -7,15 +7,13 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use resil_core::call::Pipeline;
-use resil_core::outcome::Classify;
-use resil_core::{Clock, ResilienceError};
+use resil_core::outcome::{Classification, Classify};
+use resil_core::{Clock, Instant, ResilienceError};
 use tower_service::Service;
 
 use super::PeerLayer;
-use crate::call::attempts::InFlight;
+use crate::call::calling::{Calling, Operation};
 use crate::call::handle::Callee;
-use crate::call::run::Run;
-use crate::call::under_way::UnderWay;
 use crate::clock::Timer;
 use crate::tower::classify::classify;
 
@@ -30,19 +28,15 @@ pin_project! {
         L: Pipeline,
         T: Clock,
     {
-        // Declared before the call, so dropped before: an operation ends before its permit goes back.
-        #[pin]
-        first: Option<InFlight<Attempt<S, Q>>>,
         #[pin]
         call: Served<S, Q, L, T, E>,
-        service: S,
-        request: Q,
     }
 }
 
-/// The call to a service.
-type Served<S, Q, L, T, E> = UnderWay<
+/// The call of a service.
+type Served<S, Q, L, T, E> = Calling<
     PeerLayer<L, T>,
+    Requested<S, Q>,
     Attempt<S, Q>,
     Timer<T>,
     <S as Service<Q>>::Response,
@@ -55,10 +49,8 @@ where
     L: Pipeline,
     T: Clock,
 {
-    pub(super) fn start(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
-        let begun = layer.handle().start();
-        let call = UnderWay::begin(Run::begin(layer, begun));
-        Self { first: None, call, service, request }
+    pub(super) const fn new(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
+        Self { call: Calling::new(layer, Requested { service, request }) }
     }
 }
 
@@ -73,13 +65,42 @@ where
 {
     type Output = Result<S::Response, ResilienceError<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let attempt = || Attempt::new(this.service.clone(), this.request.clone());
-        let sleep =
-            |layer: &PeerLayer<L, T>, until| Timer::new(layer.handle().clock().clone(), until);
-        let answer = this.call.poll(this.first, context, |_, _| attempt(), sleep, classify);
-        answer.map(|answer| answer.map_err(ResilienceError::flatten))
+        self.project().call.poll(context).map(|answer| answer.map_err(ResilienceError::flatten))
+    }
+}
+
+/// A service and a request, of which every attempt has clones.
+struct Requested<S, Q> {
+    service: S,
+    request: Q,
+}
+
+impl<S, Q, L, T, E> Operation<PeerLayer<L, T>> for Requested<S, Q>
+where
+    S: Service<Q, Error = ResilienceError<E>> + Clone,
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Clock + Clone,
+    Q: Clone,
+    E: Debug,
+{
+    type Value = S::Response;
+    type Error = ResilienceError<E>;
+    type Attempt = Attempt<S, Q>;
+    type Timer = Timer<T>;
+
+    fn attempt(&mut self) -> Attempt<S, Q> {
+        Attempt::new(self.service.clone(), self.request.clone())
+    }
+
+    fn sleep(&self) -> fn(&PeerLayer<L, T>, Instant) -> Timer<T> {
+        |layer, until| Timer::new(layer.handle().clock().clone(), until)
+    }
+
+    fn classify(classifier: &L::Classifier, error: &ResilienceError<E>) -> Classification {
+        classify(classifier, error)
     }
 }
 
