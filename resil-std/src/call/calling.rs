@@ -14,8 +14,8 @@ use resil_core::{Instant, ResilienceError};
 use super::attempts::{InFlight, first_poll};
 use super::begin::Beginning;
 use super::handle::Callee;
-use super::run::{Run, Turn};
-use super::under_way::UnderWay;
+use super::run::Run;
+use super::under_way::{Polled, UnderWay};
 use crate::log;
 
 /// What is called, and how to wait until it is called again.
@@ -76,7 +76,7 @@ where
     fn begin_by_steps(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Answer<V, E> {
         let Some(callee) = self.as_mut().project().callee.take() else { return Poll::Pending };
         let begun = callee.handle().start();
-        self.set_out(UnderWay::begin(Run::begin(callee, begun)), context)
+        self.set_out(UnderWay::begun(Run::begin(callee, begun)), None, context)
     }
 
     /// Begins where that is not done at the first glance.
@@ -96,7 +96,7 @@ where
             },
         };
         let Some(callee) = callee.take() else { return Poll::Pending };
-        self.set_out(UnderWay::begin(Run::begin(callee, begun)), context)
+        self.set_out(UnderWay::begun(Run::begin(callee, begun)), None, context)
     }
 
     /// Makes the first attempt, and goes on where that is not all.
@@ -114,7 +114,7 @@ where
                 *this.callee = None;
                 Poll::Ready(Ok(value))
             }
-            (end, _) => self.go_on(Polled { first, end }, context),
+            (end, _) => self.go_on(Alone { first, end }, context),
         }
     }
 
@@ -123,31 +123,37 @@ where
     #[inline(never)]
     fn go_on(
         mut self: Pin<&mut Self>,
-        Polled { first, end }: Polled<P, V, E>,
+        Alone { first, end }: Alone<P, V, E>,
         context: &mut Context<'_>,
     ) -> Answer<V, E> {
         let Some(callee) = self.as_mut().project().callee.take() else { return Poll::Pending };
         let (run, ticket) = Run::go_on(callee, first);
-        self.set_out(UnderWay::new(run, Turn::First(ticket, end)), context)
+        self.set_out(UnderWay::new(run, None), Some((ticket, end)), context)
     }
 
     fn set_out(
         mut self: Pin<&mut Self>,
         under_way: UnderWay<P, F, S, V, E>,
+        polled: Option<Polled<V, E>>,
         context: &mut Context<'_>,
     ) -> Answer<V, E> {
         self.as_mut().project().under_way.set(Some(under_way));
-        self.step(context)
+        self.step(polled, context)
     }
 
     /// Whatever comes after the first poll.
     #[inline(never)]
-    fn step(self: Pin<&mut Self>, context: &mut Context<'_>) -> Answer<V, E> {
+    fn step(
+        self: Pin<&mut Self>,
+        polled: Option<Polled<V, E>>,
+        context: &mut Context<'_>,
+    ) -> Answer<V, E> {
         let this = self.project();
         // Without it the call is over, and was not to be polled again.
         let Some(under_way) = this.under_way.as_pin_mut() else { return Poll::Pending };
         let (sleep, operation) = (this.operation.sleep(), this.operation);
-        under_way.poll(this.first, context, |_, _| operation.attempt(), sleep, O::classify)
+        let attempt = |_: &_, _: &_| operation.attempt();
+        under_way.poll(this.first, polled, context, attempt, sleep, O::classify)
     }
 }
 
@@ -156,7 +162,7 @@ type Answer<V, E> = Poll<Result<V, ResilienceError<E>>>;
 
 /// A first attempt that has been polled, for a function that is not in line: put together only where that
 /// is called.
-struct Polled<P: Callee, V, E> {
+struct Alone<P: Callee, V, E> {
     first: First<<P::Layers as Pipeline>::Permit>,
     end: thread::Result<Poll<Result<V, E>>>,
 }
@@ -173,7 +179,7 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(callee) = self.as_mut().project().callee else { return self.step(context) };
+        let Some(callee) = self.as_mut().project().callee else { return self.step(None, context) };
         if log::hears_successes() {
             return self.begin_by_steps(context);
         }

@@ -87,12 +87,12 @@ where
     F: Future<Output = Result<V, E>>,
 {
     async move {
-        let mut under_way = pin!(UnderWay::begin(Run::begin(handle, handle.start())));
+        let mut under_way = pin!(UnderWay::begun(Run::begin(handle, handle.start())));
         // Declared after it, so dropped before: an operation ends before its permit goes back.
         let mut first = pin!(None);
         poll_fn(|context| {
             let (under_way, first) = (under_way.as_mut(), first.as_mut());
-            under_way.poll(first, context, &mut operation, sleep, Classify::classify)
+            under_way.poll(first, None, context, &mut operation, sleep, Classify::classify)
         })
         .await
     }

@@ -13,10 +13,10 @@ use resil_core::{Instant, ResilienceError};
 
 use super::attempts::{Attempts, InFlight, Place};
 use super::handle::Callee;
-use super::run::{Run, Turn};
+use super::run::Run;
 
-/// Where a call is, of which an attempt has been polled or not.
-pub(super) type Next<V, E> = Turn<thread::Result<Poll<Result<V, E>>>>;
+/// A first attempt that has been polled, and what came of it.
+pub(super) type Polled<V, E> = (Ticket, thread::Result<Poll<Result<V, E>>>);
 
 pin_project! {
     /// A call that is more than its first attempt, but for that one, which lies where it was begun.
@@ -30,20 +30,20 @@ pin_project! {
         #[pin]
         timer: Option<S>,
         // What comes next, unless the call waits.
-        next: Option<Next<V, E>>,
+        next: Option<Step>,
         run: Run<P, V, E>,
     }
 }
 
 impl<P: Callee, F, S, V, E> UnderWay<P, F, S, V, E> {
-    /// A call that has begun, and what it does first.
-    pub(crate) fn begin((run, step): (Run<P, V, E>, Step)) -> Self {
-        Self::new(run, Turn::Step(step))
+    /// A call, and what comes next, if that is not the end of the first attempt.
+    pub(super) const fn new(run: Run<P, V, E>, next: Option<Step>) -> Self {
+        Self { second: None, timer: None, next, run }
     }
 
-    /// A call, and what comes next.
-    pub(super) const fn new(run: Run<P, V, E>, next: Next<V, E>) -> Self {
-        Self { second: None, timer: None, next: Some(next), run }
+    /// A call that has begun by steps.
+    pub(super) fn begun((run, step): (Run<P, V, E>, Step)) -> Self {
+        Self::new(run, Some(step))
     }
 }
 
@@ -55,10 +55,12 @@ where
     S: Future<Output = ()>,
     E: Debug,
 {
-    /// Does what core says, until core says that it is over: makes an `attempt`, or `sleep`s.
+    /// Does what core says, until core says that it is over: makes an `attempt`, or `sleep`s. The first
+    /// attempt may have been `polled` before.
     pub(crate) fn poll(
         self: Pin<&mut Self>,
         first: Pin<&mut Option<InFlight<F>>>,
+        polled: Option<Polled<V, E>>,
         context: &mut Context<'_>,
         mut attempt: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> F,
         sleep: impl Fn(&P, Instant) -> S,
@@ -67,20 +69,23 @@ where
         let mut this = self.project();
         let run = this.run;
         let mut attempts = Attempts([Place(first), Place(this.second)]);
+        if let Some((ticket, end)) = polled {
+            let over = attempts.go_on(ticket, end);
+            *this.next = Some(run.advance(over, &mut attempts, &classify));
+        }
         loop {
             let over = match this.next.take() {
-                Some(Turn::First(ticket, end)) => attempts.go_on(ticket, end),
-                Some(Turn::Step(Step::Attempt(ticket))) => {
+                Some(Step::Attempt(ticket)) => {
                     let begun = run.attempt(&ticket, |call| attempt(&ticket, call));
                     attempts.start(ticket, begun).or_else(|| ended(attempts.poll(context)))
                 }
-                Some(Turn::Step(Step::Wait { until, in_flight })) => {
+                Some(Step::Wait { until, in_flight }) => {
                     run.log_wait(until, in_flight);
                     let timer = sleep(&run.callee, until.unwrap_or(Instant::MAX));
                     this.timer.set(Some(timer));
                     continue;
                 }
-                Some(Turn::Step(Step::Done(verdict))) => return Poll::Ready(run.end(verdict)),
+                Some(Step::Done(verdict)) => return Poll::Ready(run.end(verdict)),
                 None => {
                     let over = ended(attempts.poll(context));
                     if over.is_none() {
@@ -92,7 +97,7 @@ where
                 }
             };
             this.timer.set(None);
-            *this.next = Some(Turn::Step(run.advance(over, &mut attempts, &classify)));
+            *this.next = Some(run.advance(over, &mut attempts, &classify));
         }
     }
 }
