@@ -18,14 +18,6 @@ use super::begin::Begun;
 use super::handle::{Callee, Handle};
 use crate::log;
 
-/// Where a call is, of which an attempt ends with `R`.
-pub(super) enum Turn<R> {
-    /// Core has said what comes next.
-    Step(Step),
-    /// The first attempt has been made, and this came of it.
-    First(Ticket, R),
-}
-
 /// A call, what came of its attempts, and where the state lies that it shares with others.
 pub(crate) struct Run<P: Callee, V, E> {
     /// Whom the call is to.

@@ -11,9 +11,17 @@ use resil_core::{Instant, ResilienceError};
 
 use super::begin::{Alone, Beginning};
 use super::handle::Handle;
-use super::run::{Run, Turn};
+use super::run::Run;
 use crate::clock::Sleep;
 use crate::log;
+
+/// Where a call is, of which an attempt ends with `R`.
+enum Turn<R> {
+    /// Core has said what comes next.
+    Step(Step),
+    /// The first attempt has been made, and this came of it.
+    First(Ticket, R),
+}
 
 /// Makes a call, as [`run`](super::task::run) does in a task.
 #[inline(always)]
