@@ -21,7 +21,8 @@
 //!   while something is logged. The clock is read once a step.
 //! - A call that succeeds at once, when its operation is called or its future first polled, reads the
 //!   clock once, unless a layer wants to know [when it ended](Pipeline::needs_end): a breaker that is not
-//!   closed or measures, a budget, hedging. The decisions are those of any other call.
+//!   closed or measures, a budget, hedging. One that is refused reads it once. The decisions are those of
+//!   any other call.
 //! - Nothing is allocated: both attempts lie in the future of the call.
 //!
 //! # A value when there is no answer
@@ -63,18 +64,23 @@
 //! no failure to forget: it exchanges one word and loads another one, before and after. With another limit it
 //! takes the lock to begin, and with a layer that counts successes to end.
 //!
-//! The lock is taken twice where somebody listens to successes (at level `DEBUG`, or by metrics), for
-//! [`call_each`](Handle::call_each), and to begin with once a policy has taken the place of the first.
+//! Once another policy has taken the place of the first one, such a call still takes no lock. It has to find
+//! the policy, which costs two exchanges of a word that no other thread looks at.
+//!
+//! The lock is taken twice where somebody listens to successes (at level `DEBUG`, or by metrics), and for
+//! [`call_each`](Handle::call_each).
 //!
 //! The future of a call is two futures of the operation, its output and 900 bytes at most.
 
 pub(crate) mod attempts;
 mod begin;
+pub(crate) mod calling;
 pub(crate) mod handle;
 mod kept;
 pub(crate) mod run;
 mod task;
 mod thread;
+mod under_way;
 
 use core::fmt::{self, Debug};
 use core::future::Future;
@@ -205,7 +211,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
     /// # Errors
     ///
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn call_blocking<V, E, F>(&self, operation: F) -> Result<V, ResilienceError<E>>
     where
         F: FnMut() -> Result<V, E>,
@@ -218,7 +224,7 @@ impl<L: Pipeline, T: Clock> Peer<L, T> {
 
     /// To ask for more: another cost, a priority, a deadline; or to look at the state.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn handle(&self) -> Handle<'_, L, T> {
         self.0.lend(&self.0.kept, None)
     }
@@ -324,6 +330,7 @@ struct Shared<S, T> {
 }
 
 impl<S, T> Shared<S, T> {
+    #[inline(always)]
     fn lend<'a, L: Pipeline>(
         &'a self,
         kept: &'a Kept<L>,

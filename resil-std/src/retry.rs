@@ -6,7 +6,8 @@
 //!
 //! # Laws
 //!
-//! - Before the first failure nothing is drawn, logged above trace level or allocated.
+//! - Before the first failure nothing is drawn or allocated, nothing is logged above debug level, and the
+//!   clock is read only if the policy has a deadline: that counts from the start.
 //! - An error that the policy's classifier does not take for retryable returns at once, as the
 //!   operation's own error, on any attempt.
 //! - No sleep is begun that would outlive the policy's deadline.
@@ -16,9 +17,14 @@
 //!
 //! For an operation that must not run twice: a lost reply looks like a lost request. Make it
 //! idempotent, or classify as fatal whatever may have happened.
+//!
+//! # Cost
+//!
+//! An operation that succeeds at once costs what it costs, and a deadline a reading of the clock besides.
 
 mod run;
 
+use core::convert::identity;
 use core::fmt::Debug;
 use core::future::Future;
 
@@ -27,7 +33,7 @@ use resil_core::outcome::{Classify, EveryError};
 use resil_core::retry::RetryPolicy;
 
 use crate::clock::{Sleep, SystemClock};
-use run::Run;
+use run::{run, run_blocking};
 
 /// Runs `operation` until it succeeds or `policy` has had enough.
 ///
@@ -64,18 +70,19 @@ use run::Run;
 /// [`RETRY_EXHAUSTED`](resil_core::ErrorCode::RetryExhausted) with the last error when every attempt
 /// failed, [`RETRY_FAILED`](resil_core::ErrorCode::RetryFailed) when a deadline or the peer's "never"
 /// cut it short, the operation's own error when that is not one to retry.
-pub async fn retry_with_policy<V, E, C, F, Fut>(
+#[inline]
+pub fn retry_with_policy<'p, V, E, C, F, Fut>(
     operation: F,
-    policy: &RetryPolicy<C>,
-    operation_name: &str,
-) -> Result<V, ResilienceError<E>>
+    policy: &'p RetryPolicy<C>,
+    operation_name: &'p str,
+) -> impl Future<Output = Result<V, ResilienceError<E>>>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<V, E>>,
     C: Classify<E>,
     E: Debug,
 {
-    Retry::new(policy, operation_name).call(operation).await
+    run(Retry::new(policy, operation_name), operation, ResilienceError::operation)
 }
 
 /// [`retry_with_policy`] for an operation that blocks the thread; so do the waits.
@@ -94,6 +101,7 @@ where
 /// # Errors
 ///
 /// As [`retry_with_policy`].
+#[inline]
 pub fn retry_sync<V, E, C>(
     operation: impl FnMut() -> Result<V, E>,
     policy: &RetryPolicy<C>,
@@ -170,18 +178,18 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
     /// # Errors
     ///
     /// As there.
-    pub async fn call<V, E, F, Fut>(&self, mut operation: F) -> Result<V, ResilienceError<E>>
+    #[inline]
+    pub fn call<V, E, F, Fut>(
+        &self,
+        operation: F,
+    ) -> impl Future<Output = Result<V, ResilienceError<E>>>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, E>>,
         C: Classify<E>,
         E: Debug,
     {
-        let guarded = || {
-            let attempt = operation();
-            async { attempt.await.map_err(ResilienceError::operation) }
-        };
-        self.call_guarded(guarded).await
+        run(self, operation, ResilienceError::operation)
     }
 
     /// [`retry_sync`].
@@ -189,15 +197,16 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
     /// # Errors
     ///
     /// As [`retry_with_policy`].
+    #[inline]
     pub fn call_blocking<V, E>(
         &self,
-        mut operation: impl FnMut() -> Result<V, E>,
+        operation: impl FnMut() -> Result<V, E>,
     ) -> Result<V, ResilienceError<E>>
     where
         C: Classify<E>,
         E: Debug,
     {
-        self.call_guarded_blocking(|| operation().map_err(ResilienceError::operation))
+        run_blocking(self, operation, ResilienceError::operation)
     }
 
     /// [`call`](Self::call) for an operation that goes through a breaker or a limiter itself.
@@ -210,27 +219,18 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
     /// # Errors
     ///
     /// As [`retry_with_policy`], and refusals.
-    pub async fn call_guarded<V, E, F, Fut>(
+    #[inline]
+    pub fn call_guarded<V, E, F, Fut>(
         &self,
-        mut operation: F,
-    ) -> Result<V, ResilienceError<E>>
+        operation: F,
+    ) -> impl Future<Output = Result<V, ResilienceError<E>>>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, ResilienceError<E>>>,
         C: Classify<E>,
         E: Debug,
     {
-        let mut run = Run::start(self);
-        loop {
-            match operation().await {
-                Ok(value) => return Ok(run.succeeded(value)),
-                Err(error) => {
-                    let wait = run.failed(error)?;
-                    self.clock.sleep_until(wait.until()).await;
-                    run.woken()?;
-                }
-            }
-        }
+        run(self, operation, identity)
     }
 
     /// [`call_guarded`](Self::call_guarded) for an operation that blocks the thread.
@@ -238,24 +238,15 @@ impl<'p, C, T: Sleep> Retry<'p, C, T> {
     /// # Errors
     ///
     /// As there.
+    #[inline]
     pub fn call_guarded_blocking<V, E>(
         &self,
-        mut operation: impl FnMut() -> Result<V, ResilienceError<E>>,
+        operation: impl FnMut() -> Result<V, ResilienceError<E>>,
     ) -> Result<V, ResilienceError<E>>
     where
         C: Classify<E>,
         E: Debug,
     {
-        let mut run = Run::start(self);
-        loop {
-            match operation() {
-                Ok(value) => return Ok(run.succeeded(value)),
-                Err(error) => {
-                    let wait = run.failed(error)?;
-                    self.clock.block_until(wait.until());
-                    run.woken()?;
-                }
-            }
-        }
+        run_blocking(self, operation, identity)
     }
 }

@@ -1,6 +1,8 @@
 //! What threads share state by: core's and std's, or loom's where every interleaving is tried.
 
 #[cfg(not(loom))]
+pub(crate) use arc_swap::ArcSwapOption;
+#[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
@@ -11,7 +13,29 @@ pub(crate) use loom::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
+#[cfg(loom)]
+use std::sync::Arc;
 use std::sync::PoisonError;
+
+/// What [`arc_swap`] does, for loom, which does not see into it. Who has loaded a value keeps it while
+/// others replace it, as there.
+#[cfg(loom)]
+pub(crate) struct ArcSwapOption<T>(loom::sync::RwLock<Option<Arc<T>>>);
+
+#[cfg(loom)]
+impl<T> ArcSwapOption<T> {
+    pub(crate) fn empty() -> Self {
+        Self(loom::sync::RwLock::new(None))
+    }
+
+    pub(crate) fn load(&self) -> Box<Option<Arc<T>>> {
+        Box::new(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    pub(crate) fn store(&self, value: Option<Arc<T>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+}
 
 /// Locks whatever became of others who had the lock. For what is whole at every instant at which a
 /// panic can come.

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Poll;
 use core::time::Duration;
 
@@ -62,6 +63,62 @@ fn retry_sync_needs_no_runtime() {
         if calls.get() < 2 { Err("down") } else { Ok(calls.get()) }
     };
     assert_eq!(retry_sync(second, &policy, "test"), Ok(2));
+}
+
+/// A clock that counts how often it is read.
+#[derive(Default)]
+struct Counted {
+    time: MockClock,
+    readings: AtomicU32,
+}
+
+impl Clock for Counted {
+    fn now(&self) -> Instant {
+        self.readings.fetch_add(1, Ordering::Relaxed);
+        self.time.now()
+    }
+}
+
+impl Sleep for Counted {
+    async fn sleep_until(&self, deadline: Instant) {
+        self.block_until(deadline);
+    }
+
+    fn block_until(&self, deadline: Instant) {
+        self.time.block_until(deadline);
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_failure_the_clock_is_read_only_where_a_deadline_counts_from_there() {
+    let without = plain().build().unwrap();
+    let with = plain().deadline(60 * SECOND).build().unwrap();
+    for (policy, expected) in [(&without, 0), (&with, 1)] {
+        let clock = Counted::default();
+        let retry = Retry::new(policy, "test").clock(&clock);
+        assert_eq!(retry.call(async || Ok::<_, ()>(7)).await, Ok(7));
+        assert_eq!(clock.readings.swap(0, Ordering::Relaxed), expected);
+        assert_eq!(retry.call_guarded_blocking(|| Ok::<_, ResilienceError<()>>(7)), Ok(7));
+        assert_eq!(clock.readings.swap(0, Ordering::Relaxed), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_counts_from_the_first_attempt_however_long_that_takes() {
+    let policy = plain().deadline(60 * SECOND).build().unwrap();
+    for blocking in [false, true] {
+        let clock = Counted::default();
+        let retry = Retry::new(&policy, "test").clock(&clock);
+        let slow = || {
+            clock.time.advance(59 * SECOND);
+            Err::<(), _>("down")
+        };
+        let failed =
+            if blocking { retry.call_blocking(slow) } else { retry.call(async || slow()).await };
+        // A wait of a second would end at the deadline, and is not begun.
+        assert_eq!(failed.unwrap_err().code(), ErrorCode::RetryFailed);
+        assert_eq!(clock.time.now(), Instant::from_duration(59 * SECOND));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -133,6 +133,13 @@ pub trait BudgetPolicy {
     /// Gives back what an extra attempt has cost that was not made. Never lifts above full.
     fn refund(&self, state: &mut Self::State, charge: Self::Charge, now: Instant);
 
+    /// Whether it matters when an attempt that has succeeded and was no extra one ended, as in
+    /// [`Gate::needs_end`](crate::call::Gate::needs_end).
+    #[inline]
+    fn needs_end(&self) -> bool {
+        true
+    }
+
     /// The first instant after `now` at which an answer changes by itself; `None` where none will.
     fn next_deadline(&self, state: &Self::State, now: Instant) -> Option<Instant>;
 
@@ -165,6 +172,11 @@ impl<P: BudgetPolicy> Budget for Bound<'_, P, P::State> {
     #[inline]
     fn refund(&mut self, charge: P::Charge, now: Instant) {
         self.policy.refund(self.state, charge, now);
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.policy.needs_end()
     }
 }
 
@@ -204,6 +216,11 @@ impl<P: BudgetPolicy> BudgetPolicy for &P {
 
     fn refund(&self, state: &mut P::State, charge: P::Charge, now: Instant) {
         (**self).refund(state, charge, now);
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        (**self).needs_end()
     }
 
     fn next_deadline(&self, state: &P::State, now: Instant) -> Option<Instant> {
@@ -309,5 +326,10 @@ impl<P: BudgetPolicy> Budget for RetryBudget<P> {
         if charge.generation == self.generation {
             self.policy.refund(&mut self.state, charge.taken, now);
         }
+    }
+
+    #[inline]
+    fn needs_end(&self) -> bool {
+        self.policy.needs_end()
     }
 }

@@ -1,6 +1,6 @@
 //! The attempts in flight: two at most, where they were pinned.
 
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -119,27 +119,6 @@ impl<F: Future> Attempts<'_, F> {
     /// Stops an attempt that `is_over`, if there is one.
     pub(crate) fn stop(&mut self, is_over: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
         self.0.iter_mut().find(|place| place.is(&is_over))?.stop()
-    }
-
-    /// The attempt that has ended, if one has by now.
-    pub(crate) async fn ended(&mut self) -> Option<Over<F::Output>> {
-        poll_fn(|context| match self.poll(context) {
-            Poll::Ready(over) => Poll::Ready(Some(over)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
-
-    /// The attempt that ends next, unless `timer` is over first.
-    pub(crate) async fn next(
-        &mut self,
-        mut timer: Pin<&mut impl Future<Output = ()>>,
-    ) -> Option<Over<F::Output>> {
-        poll_fn(|context| match self.poll(context) {
-            Poll::Ready(over) => Poll::Ready(Some(over)),
-            Poll::Pending => timer.as_mut().poll(context).map(|()| None),
-        })
-        .await
     }
 
     /// The attempt that has ended, when there is one.

@@ -51,21 +51,43 @@ impl<L: Pipeline, T: Clock> Alone<'_, L, T> {
 impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
     /// Begins without the lock, where core says how. Not if somebody [hears](log::hears_successes) of what
     /// goes well: nothing is said of it.
+    ///
+    /// # Errors
+    ///
+    /// It does not begin so, and the instant of that, if the clock was read.
     #[inline(always)]
-    pub(super) fn begin_at_a_glance(&self) -> Option<First<L::Permit>> {
+    pub(super) fn begin_at_a_glance(&self) -> Result<First<L::Permit>, Option<Instant>> {
         if !L::HAS_GLANCE {
-            return None;
+            return Err(None);
         }
         self.kept.begin(&self.request, self.deadline, self.clock)
     }
 
+    /// [`begin_at_a_glance`](Self::begin_at_a_glance) once the first policy is no longer in force.
+    ///
+    /// # Errors
+    ///
+    /// As there. What was `read` before comes back.
+    #[inline(always)]
+    pub(super) fn begin_later(
+        &self,
+        read: Option<Instant>,
+    ) -> Result<First<L::Permit>, Option<Instant>> {
+        if !L::HAS_GLANCE || read.is_some() {
+            return Err(read);
+        }
+        self.kept.begin_later(&self.request, self.deadline, self.clock)
+    }
+
     /// Begins with the first attempt alone, by one reading of the clock, or as it must, where there is more
-    /// to it. Of the former nothing is said.
+    /// to it. Of the former nothing is said. What was [read](Self::begin_at_a_glance) before will do:
+    /// machines are right where time is told a little late.
     ///
     /// It takes the handle by value, for else that has to lie in memory.
     #[inline(never)]
-    pub(super) fn begin(self) -> Beginning<L> {
-        let (mut held, now) = self.at_present();
+    pub(super) fn begin(self, read: Option<Instant>) -> Beginning<L> {
+        let mut held = self.kept.lock();
+        let now = read.unwrap_or_else(|| self.clock.now());
         let (policy, state) = held.parts();
         let Self { request, deadline, .. } = self;
         let max_attempts = policy.call().retry().max_attempts();
@@ -97,7 +119,7 @@ impl<L: Pipeline, T: Clock> Handle<'_, L, T> {
     #[inline(always)]
     pub(super) fn succeed(&self, first: First<L::Permit>) {
         if !self.kept.succeed(&first) {
-            Alone { handle: *self, first }.succeed();
+            Alone { handle: self.copied(), first }.succeed();
         }
     }
 

@@ -12,8 +12,8 @@ use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::kept::{Held, Kept};
-use super::task::run;
-use super::thread::run_blocking;
+use super::task::{run, step};
+use super::thread::{run_blocking, step_blocking};
 use crate::clock::Sleep;
 use crate::log;
 
@@ -117,8 +117,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        let plain = Some(|operation: &mut F| operation());
-        run(self, operation, plain, |operation, _, _| operation())
+        run(self, operation)
     }
 
     /// [`call`](Self::call) for an operation that wants to know which attempt it is: its number and its
@@ -138,8 +137,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         F: FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        let plain = None::<fn(&mut F) -> Fut>;
-        run(self, operation, plain, |operation, ticket, call| operation(ticket, call))
+        step(self, operation)
     }
 
     /// [`call`](Self::call) for an operation that blocks the thread; so do the waits.
@@ -151,7 +149,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
     /// # Errors
     ///
     /// As there.
-    #[inline]
+    #[inline(always)]
     pub fn call_blocking<V, E, F>(self, operation: F) -> Result<V, ResilienceError<E>>
     where
         F: FnMut() -> Result<V, E>,
@@ -159,8 +157,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         T: Sleep,
         E: Debug,
     {
-        let plain = Some(|operation: &mut F| operation());
-        run_blocking(self, operation, plain, |operation, _, _| operation())
+        run_blocking(self, operation)
     }
 
     /// [`call_each`](Self::call_each) for an operation that blocks the thread. Give sockets the time that
@@ -176,8 +173,7 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         T: Sleep,
         E: Debug,
     {
-        let plain = None::<fn(&mut F) -> Result<V, E>>;
-        run_blocking(self, operation, plain, |operation, ticket, call| operation(ticket, call))
+        step_blocking(self, operation)
     }
 
     /// Does something with the state at the present instant, with the lock held: to look at the
@@ -216,6 +212,13 @@ impl<'a, L: Pipeline, T: Clock> Handle<'a, L, T> {
         drop(old); // it may be the last of them, and what it holds is the user's
         let Self { name: peer, index, .. } = *self;
         log::event!(TARGET, EventKind::ConfigurationChanged, peer, index);
+    }
+
+    /// Itself, for a function that is not in line: what is passed to one lies in memory, and this here
+    /// does not have to.
+    #[inline(always)]
+    pub(super) const fn copied(&self) -> Self {
+        *self
     }
 
     /// The state, locked, and the present instant. It is read under the lock, so that the machines see time

@@ -7,24 +7,16 @@ use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use resil_core::call::{Call, Ended, Pipeline, Step, Ticket, Transitions, Verdict};
+use resil_core::call::{Call, Ended, First, Pipeline, Step, Ticket, Transitions, Verdict};
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classification, FailureClass};
 use resil_core::{Clock, Instant, ResilienceError};
 
 use super::TARGET;
 use super::attempts::{Attempts, Over};
-use super::begin::{Alone, Begun};
+use super::begin::Begun;
 use super::handle::{Callee, Handle};
 use crate::log;
-
-/// Where a call is, of which an attempt ends with `R`.
-pub(super) enum Turn<R> {
-    /// Core has said what comes next.
-    Step(Step),
-    /// The first attempt has been made, and this came of it.
-    First(Ticket, R),
-}
 
 /// A call, what came of its attempts, and where the state lies that it shares with others.
 pub(crate) struct Run<P: Callee, V, E> {
@@ -39,16 +31,6 @@ pub(crate) struct Run<P: Callee, V, E> {
     started: Instant,
 }
 
-impl<'a, L: Pipeline, T: Clock, V, E> Run<Handle<'a, L, T>, V, E> {
-    /// A call that is more than its first attempt.
-    #[cold]
-    pub(super) fn go_on(Alone { handle, first }: Alone<'a, L, T>) -> (Self, Ticket) {
-        let (policy, at) = (handle.policy(), first.started_at());
-        let (call, ticket) = policy.go_on(first, handle.request, handle.deadline);
-        (Self::new(handle, call, policy.call().retry().max_attempts(), at), ticket)
-    }
-}
-
 impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E> {
     /// A call that has begun, and what it does first.
     pub(crate) fn begin(callee: P, begun: Begun<L>) -> (Self, Step) {
@@ -56,6 +38,15 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
         let run = Self::new(callee, call, max_attempts, at);
         run.callee.handle().log_transitions(transitions);
         (run, step)
+    }
+
+    /// A call that is more than its first attempt.
+    #[cold]
+    pub(super) fn go_on(callee: P, first: First<L::Permit>) -> (Self, Ticket) {
+        let Handle { request, deadline, .. } = callee.handle();
+        let (policy, at) = (callee.handle().policy(), first.started_at());
+        let (call, ticket) = policy.go_on(first, request, deadline);
+        (Self::new(callee, call, policy.call().retry().max_attempts(), at), ticket)
     }
 
     fn new(

@@ -3,100 +3,97 @@
 use core::fmt::Debug;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
-use core::task::Poll;
 
-use resil_core::call::{Call, Pipeline, Step, Ticket};
-use resil_core::outcome::Classify;
-use resil_core::{Clock, Instant, ResilienceError};
+use resil_core::call::{Call, Pipeline, Ticket};
+use resil_core::outcome::{Classification, Classify};
+use resil_core::{Instant, ResilienceError};
 
-use super::attempts::{Attempts, Place, first_poll};
-use super::begin::{Alone, Beginning};
+use super::calling::{Calling, Operation};
 use super::handle::Handle;
-use super::run::{Run, Turn};
+use super::run::Run;
+use super::under_way::UnderWay;
 use crate::clock::Sleep;
-use crate::log;
 
-/// Makes a call: does what core says, until core says that it is over. Where the operation can be started
-/// `plain`, without being told which attempt it is, the first attempt is made before all else: most calls
-/// are over by then.
-#[expect(clippy::manual_async_fn, reason = "an async function holds its arguments twice")]
-#[inline]
-pub(super) fn run<L, T, V, E, O, Fut>(
+/// An operation that is the same each time, and the sleep of a clock, whose future has no name.
+struct Plain<O, P, S> {
+    operation: O,
+    sleep: fn(&P, Instant) -> S,
+}
+
+impl<'a, L, T, V, E, O, F, S> Operation<Handle<'a, L, T>> for Plain<O, Handle<'a, L, T>, S>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+    O: FnMut() -> F,
+    F: Future<Output = Result<V, E>>,
+    S: Future<Output = ()>,
+{
+    type Value = V;
+    type Error = E;
+    type Attempt = F;
+    type Timer = S;
+
+    #[inline(always)]
+    fn attempt(&mut self) -> F {
+        (self.operation)()
+    }
+
+    fn sleep(&self) -> fn(&Handle<'a, L, T>, Instant) -> S {
+        self.sleep
+    }
+
+    fn classify(classifier: &L::Classifier, error: &E) -> Classification {
+        classifier.classify(error)
+    }
+}
+
+fn sleep<'a, L: Pipeline, T: Sleep>(
+    handle: &Handle<'a, L, T>,
+    until: Instant,
+) -> impl Future<Output = ()> + Send + use<'a, L, T> {
+    T::sleep_until(handle.clock, until)
+}
+
+/// Makes a call.
+#[inline(always)]
+pub(super) fn run<L, T, V, E, O, F>(
     handle: Handle<'_, L, T>,
-    mut operation: O,
-    plain: Option<impl Fn(&mut O) -> Fut>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Fut,
+    operation: O,
 ) -> impl Future<Output = Result<V, ResilienceError<E>>>
 where
     L: Pipeline,
     L::Classifier: Classify<E>,
     T: Sleep,
     E: Debug,
-    Fut: Future<Output = Result<V, E>>,
+    O: FnMut() -> F,
+    F: Future<Output = Result<V, E>>,
 {
-    async move {
-        let mut run;
-        // Declared after the run, so dropped before: an operation ends before its permit goes back.
-        let mut place = pin!(None);
-        let plain = plain.filter(|_| !log::hears_successes());
-        let mut turn = 'begin: {
-            let first = match begin(&handle, plain.is_some()) {
-                Beginning::Alone(first) => first,
-                Beginning::Begun(begun) => {
-                    let (begun, step) = Run::begin(handle, begun);
-                    run = begun;
-                    break 'begin Turn::Step(step);
-                }
-            };
-            let polled = poll_fn(|context| {
-                let plain = plain.as_ref();
-                Poll::Ready(
-                    plain
-                        .map(|plain| first_poll(|| plain(&mut operation), place.as_mut(), context)),
-                )
-            });
-            let end = polled.await;
-            if let Some(Ok(Poll::Ready(Ok(value)))) = end {
-                handle.succeed(first);
-                return Ok(value);
-            }
-            let (begun, ticket) = Run::go_on(Alone { handle, first });
-            run = begun;
-            Turn::First(ticket, end)
-        };
-        let second = pin!(None);
-        let mut attempts = Attempts([Place(place), Place(second)]);
-        loop {
-            let over = match turn {
-                Turn::First(ticket, end) => end.and_then(|end| attempts.go_on(ticket, end)),
-                Turn::Step(Step::Attempt(ticket)) => {
-                    let begun = run.attempt(&ticket, |call| each(&mut operation, &ticket, call));
-                    let mut over = attempts.start(ticket, begun);
-                    if over.is_none() {
-                        over = attempts.ended().await;
-                    }
-                    over
-                }
-                Turn::Step(Step::Wait { until, in_flight }) => {
-                    run.log_wait(until, in_flight);
-                    let until = until.unwrap_or(Instant::MAX);
-                    attempts.next(pin!(run.callee.clock.sleep_until(until))).await
-                }
-                Turn::Step(Step::Done(verdict)) => return run.end(verdict),
-            };
-            turn = Turn::Step(run.advance(over, &mut attempts, Classify::classify));
-        }
-    }
+    Calling::new(handle, Plain { operation, sleep })
 }
 
-/// Begins with the first attempt alone where that may be, and else with a step.
-#[inline(always)]
-fn begin<L: Pipeline, T: Clock>(handle: &Handle<'_, L, T>, alone: bool) -> Beginning<L> {
-    if !alone {
-        return Beginning::Begun(handle.start());
-    }
-    match handle.begin_at_a_glance() {
-        Some(first) => Beginning::Alone(first),
-        None => handle.begin(),
+/// Makes a call by steps: what is told which attempt it is can begin no other way.
+#[expect(clippy::manual_async_fn, reason = "an async function holds its arguments twice")]
+pub(super) fn step<L, T, V, E, F>(
+    handle: Handle<'_, L, T>,
+    mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> F,
+) -> impl Future<Output = Result<V, ResilienceError<E>>>
+where
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Sleep,
+    E: Debug,
+    F: Future<Output = Result<V, E>>,
+{
+    async move {
+        let mut under_way = pin!(UnderWay::begun(Run::begin(handle, handle.start())));
+        // Declared after it, so dropped before: an operation ends before its permit goes back.
+        let mut first = pin!(None);
+        poll_fn(|context| {
+            let (under_way, first) = (under_way.as_mut(), first.as_mut());
+            under_way.poll(first, None, context, &mut operation, sleep, Classify::classify)
+        })
+        .await
     }
 }

@@ -11,17 +11,23 @@ use resil_core::{Instant, ResilienceError};
 
 use super::begin::{Alone, Beginning};
 use super::handle::Handle;
-use super::run::{Run, Turn};
+use super::run::Run;
 use crate::clock::Sleep;
 use crate::log;
 
+/// Where a call is, of which an attempt ends with `R`.
+enum Turn<R> {
+    /// Core has said what comes next.
+    Step(Step),
+    /// The first attempt has been made, and this came of it.
+    First(Ticket, R),
+}
+
 /// Makes a call, as [`run`](super::task::run) does in a task.
-#[inline]
-pub(super) fn run_blocking<L, T, V, E, O>(
+#[inline(always)]
+pub(super) fn run_blocking<L, T, V, E>(
     handle: Handle<'_, L, T>,
-    operation: O,
-    plain: Option<impl Fn(&mut O) -> Result<V, E>>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    mut operation: impl FnMut() -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -29,21 +35,20 @@ where
     T: Sleep,
     E: Debug,
 {
-    let Some(plain) = plain.filter(|_| !log::hears_successes()) else {
-        return step_blocking(handle, operation, each);
-    };
+    if log::hears_successes() {
+        return step_blocking(handle.copied(), |_, _| operation());
+    }
     match handle.begin_at_a_glance() {
-        Some(first) => first_blocking(handle, first, operation, plain, each),
-        None => run_blocking_locked(handle, operation, plain, each),
+        Ok(first) => first_blocking(handle, first, operation),
+        Err(read) => begin_blocking(handle.copied(), read, operation),
     }
 }
 
 /// Makes a call by steps.
 #[inline(never)]
-fn step_blocking<L, T, V, E, O>(
+pub(super) fn step_blocking<L, T, V, E>(
     handle: Handle<'_, L, T>,
-    operation: O,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -52,16 +57,15 @@ where
     E: Debug,
 {
     let (run, step) = Run::begin(handle, handle.start());
-    go_on_blocking(run, Turn::Step(step), operation, each)
+    go_on_blocking(run, Turn::Step(step), operation)
 }
 
-/// Makes a call where the lock is needed to begin it.
+/// Makes a call that does not begin at the first glance.
 #[inline(never)]
-fn run_blocking_locked<L, T, V, E, O>(
+fn begin_blocking<L, T, V, E>(
     handle: Handle<'_, L, T>,
-    operation: O,
-    plain: impl Fn(&mut O) -> Result<V, E>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    read: Option<Instant>,
+    mut operation: impl FnMut() -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -69,23 +73,25 @@ where
     T: Sleep,
     E: Debug,
 {
-    match handle.begin() {
-        Beginning::Alone(first) => first_blocking(handle, first, operation, plain, each),
-        Beginning::Begun(begun) => {
-            let (run, step) = Run::begin(handle, begun);
-            go_on_blocking(run, Turn::Step(step), operation, each)
-        }
-    }
+    let first = match handle.begin_later(read) {
+        Ok(first) => first,
+        Err(read) => match handle.copied().begin(read) {
+            Beginning::Alone(first) => first,
+            Beginning::Begun(begun) => {
+                let (run, step) = Run::begin(handle, begun);
+                return go_on_blocking(run, Turn::Step(step), |_, _| operation());
+            }
+        },
+    };
+    first_blocking(handle, first, operation)
 }
 
 /// Makes the first attempt, and goes on where that is not all.
 #[inline(always)]
-fn first_blocking<L, T, V, E, O>(
+fn first_blocking<L, T, V, E>(
     handle: Handle<'_, L, T>,
     first: First<L::Permit>,
-    mut operation: O,
-    plain: impl Fn(&mut O) -> Result<V, E>,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    mut operation: impl FnMut() -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -94,22 +100,21 @@ where
     E: Debug,
 {
     // What has panicked is not called again, and the panic goes on.
-    match catch_unwind(AssertUnwindSafe(|| plain(&mut operation))) {
+    match catch_unwind(AssertUnwindSafe(&mut operation)) {
         Ok(Ok(value)) => {
             handle.succeed(first);
             Ok(value)
         }
-        end => go_on_from_first(Alone { handle, first }, end, operation, each),
+        end => go_on_from_first(Alone { handle: handle.copied(), first }, end, operation),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn go_on_from_first<L, T, V, E, O>(
-    alone: Alone<'_, L, T>,
+fn go_on_from_first<L, T, V, E>(
+    Alone { handle, first }: Alone<'_, L, T>,
     end: thread::Result<Result<V, E>>,
-    operation: O,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    mut operation: impl FnMut() -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -117,15 +122,14 @@ where
     T: Sleep,
     E: Debug,
 {
-    let (run, ticket) = Run::go_on(alone);
-    go_on_blocking(run, Turn::First(ticket, end), operation, each)
+    let (run, ticket) = Run::go_on(handle, first);
+    go_on_blocking(run, Turn::First(ticket, end), |_, _| operation())
 }
 
-fn go_on_blocking<L, T, V, E, O>(
+fn go_on_blocking<L, T, V, E>(
     mut run: Run<Handle<'_, L, T>, V, E>,
     mut turn: Turn<thread::Result<Result<V, E>>>,
-    mut operation: O,
-    each: impl Fn(&mut O, &Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
+    mut operation: impl FnMut(&Ticket, &Call<L::Permit, L::Charge>) -> Result<V, E>,
 ) -> Result<V, ResilienceError<E>>
 where
     L: Pipeline,
@@ -137,7 +141,7 @@ where
         let ended = match turn {
             Turn::First(ticket, end) => Some(run.ended((ticket, end), Classify::classify)),
             Turn::Step(Step::Attempt(ticket)) => {
-                let end = run.attempt(&ticket, |call| each(&mut operation, &ticket, call));
+                let end = run.attempt(&ticket, |call| operation(&ticket, call));
                 Some(run.ended((ticket, end), Classify::classify))
             }
             Turn::Step(Step::Wait { until, in_flight }) => {

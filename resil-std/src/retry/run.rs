@@ -1,6 +1,8 @@
 //! One call under a policy: asks core what comes next, and logs the answer.
 
+use core::borrow::Borrow;
 use core::fmt::Debug;
+use core::future::Future;
 
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, Rejected};
@@ -14,7 +16,74 @@ use crate::log;
 /// Where its log events go.
 const TARGET: &str = "resil::retry";
 
-pub(super) struct Run<'r, C, T, E> {
+/// Makes attempts until one succeeds or the policy has had enough. `guarded` makes the error of an
+/// operation one of an operation that may be guarded itself.
+#[expect(clippy::manual_async_fn, reason = "an async function holds its arguments twice")]
+#[inline]
+pub(super) fn run<'p, C, T, V, E, X, Fut>(
+    retry: impl Borrow<Retry<'p, C, T>>,
+    mut operation: impl FnMut() -> Fut,
+    guarded: impl Fn(X) -> ResilienceError<E>,
+) -> impl Future<Output = Result<V, ResilienceError<E>>>
+where
+    C: Classify<E> + 'p,
+    T: Sleep,
+    E: Debug,
+    Fut: Future<Output = Result<V, X>>,
+{
+    async move {
+        let retry = retry.borrow();
+        let started = retry.started();
+        let mut run = None;
+        loop {
+            match operation().await {
+                Ok(value) => {
+                    retry.succeeded(&run);
+                    return Ok(value);
+                }
+                Err(error) => {
+                    let run = run.get_or_insert_with(|| Run::start(retry, started));
+                    let wait = run.failed(guarded(error))?;
+                    retry.clock.sleep_until(wait.until()).await;
+                    run.woken()?;
+                }
+            }
+        }
+    }
+}
+
+/// [`run`] for an operation that blocks the thread.
+#[inline]
+pub(super) fn run_blocking<C, T, V, E, X>(
+    retry: &Retry<'_, C, T>,
+    mut operation: impl FnMut() -> Result<V, X>,
+    guarded: impl Fn(X) -> ResilienceError<E>,
+) -> Result<V, ResilienceError<E>>
+where
+    C: Classify<E>,
+    T: Sleep,
+    E: Debug,
+{
+    let started = retry.started();
+    let mut run = None;
+    loop {
+        match operation() {
+            Ok(value) => {
+                retry.succeeded(&run);
+                return Ok(value);
+            }
+            Err(error) => {
+                let run = run.get_or_insert_with(|| Run::start(retry, started));
+                let wait = run.failed(guarded(error))?;
+                retry.clock.block_until(wait.until());
+                run.woken()?;
+            }
+        }
+    }
+}
+
+/// A call of which an attempt has failed.
+struct Run<'r, C, T, E> {
     retry: &'r Retry<'r, C, T>,
     machine: machine::Retry,
     /// The error of the last attempt, kept while waiting for the next one.
@@ -23,23 +92,40 @@ pub(super) struct Run<'r, C, T, E> {
     refusal: Option<Rejected>,
 }
 
-impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
-    pub(super) fn start(retry: &'r Retry<'_, C, T>) -> Self {
-        // Only a deadline counts from the start; without one the clock is left alone.
-        let now = retry.policy.deadline().map_or(Instant::EPOCH, |_| retry.clock.now());
-        Self { retry, machine: machine::Retry::start(retry.policy, now), last: None, refusal: None }
+impl<C, T: Sleep> Retry<'_, C, T> {
+    /// When the first attempt starts. Only a deadline counts from there; without one the clock is left
+    /// alone.
+    #[inline]
+    fn started(&self) -> Instant {
+        self.policy.deadline().map_or(Instant::EPOCH, |_| self.clock.now())
     }
 
-    /// The attempt succeeded.
-    pub(super) fn succeeded<V>(&self, value: V) -> V {
-        let (operation, attempt, max_attempts) = self.progress();
+    /// An attempt succeeded: the first one, where nothing runs yet.
+    #[inline]
+    fn succeeded<E>(&self, run: &Option<Run<'_, C, T, E>>) {
+        if log::hears_successes() {
+            self.log_success(run.as_ref().map_or(1, |run| run.machine.attempt()));
+        }
+    }
+
+    #[cold]
+    fn log_success(&self, attempt: u32) {
+        let (operation, max_attempts) = (self.operation, self.policy.max_attempts());
         let kind = EventKind::AttemptSucceeded;
         log::at!(debug, TARGET, kind; operation, attempt, max_attempts, "attempt succeeded");
-        value
+    }
+}
+
+impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
+    #[cold]
+    fn start(retry: &'r Retry<'_, C, T>, started: Instant) -> Self {
+        let machine = machine::Retry::start(retry.policy, started);
+        Self { retry, machine, last: None, refusal: None }
     }
 
     /// The attempt failed or was refused: how long to wait for the next one, or the error of the call.
-    pub(super) fn failed(&mut self, error: ResilienceError<E>) -> Result<Wait, ResilienceError<E>>
+    #[cold]
+    fn failed(&mut self, error: ResilienceError<E>) -> Result<Wait, ResilienceError<E>>
     where
         C: Classify<E>,
     {
@@ -116,7 +202,7 @@ impl<'r, C, T: Sleep, E: Debug> Run<'r, C, T, E> {
     }
 
     /// The wait is over: whether there is time left for the attempt that it was for.
-    pub(super) fn woken(&mut self) -> Result<(), ResilienceError<E>> {
+    fn woken(&mut self) -> Result<(), ResilienceError<E>> {
         if !self.machine.is_past_deadline(self.retry.clock.now()) {
             return Ok(());
         }

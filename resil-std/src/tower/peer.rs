@@ -127,7 +127,7 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         // A clone that nobody has made ready: each attempt does that with one of its own.
-        PeerFuture::start(self.layer.clone(), self.inner.clone(), request)
+        PeerFuture::new(self.layer.clone(), self.inner.clone(), request)
     }
 }
 

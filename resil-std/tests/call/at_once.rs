@@ -92,6 +92,52 @@ fn a_call_that_succeeds_at_once_reads_the_clock_once_unless_a_layer_wants_to_kno
 }
 
 #[test]
+fn a_call_that_is_refused_reads_the_clock_once() {
+    let clock = Counted::default();
+    let peer = Peer::with("peer", policy(1, 2, 0), clock.clone());
+    let refused = |expected| {
+        clock.readings.store(0, Ordering::Relaxed);
+        let error = peer.call_blocking(|| Ok::<_, &str>(())).unwrap_err();
+        assert_eq!(
+            (error.code(), clock.readings.swap(0, Ordering::Relaxed)),
+            (expected, once_read())
+        );
+        let polled = once(peer.call(async || Ok::<_, &str>(())));
+        let Poll::Ready(Err(error)) = polled else { panic!("not refused: {polled:?}") };
+        assert_eq!((error.code(), clock.readings.load(Ordering::Relaxed)), (expected, once_read()));
+    };
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(())), Ok(()));
+    peer.call_blocking(|| Err::<(), _>("refused")).unwrap_err();
+    refused(ErrorCode::CircuitBreakerOpen);
+    clock.time.advance(Duration::from_secs(10));
+    assert_eq!(peer.call_blocking(|| Ok::<_, &str>(())), Ok(()));
+    while peer.call_blocking(|| Ok::<_, &str>(())).is_ok() {}
+    refused(ErrorCode::RateLimitExceeded);
+}
+
+/// What a refusal reads: with metrics, how long it took is kept.
+const fn once_read() -> u32 {
+    if cfg!(feature = "metrics") { 2 } else { 1 }
+}
+
+#[test]
+fn a_future_that_is_polled_after_its_end_is_pending_and_calls_nobody() {
+    let (peer, _) = on_a_thread(policy(3, 9, 0));
+    let asked = Cell::new(0);
+    for answer in [Ok(7), Err("refused")] {
+        asked.set(0);
+        let mut call = pin!(peer.call(async || {
+            asked.set(asked.get() + 1);
+            answer
+        }));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_ready());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        assert_eq!(asked.get(), 1);
+    }
+}
+
+#[test]
 fn a_probe_whose_future_is_dropped_after_its_first_poll_gives_its_slot_back() {
     let clock = Counted::default();
     let peer = Peer::with("peer", policy(1, 9, 0), clock.clone());

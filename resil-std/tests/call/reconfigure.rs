@@ -8,9 +8,11 @@ use core::time::Duration;
 use resil_std::clock::Sleep;
 use resil_std::core::ErrorCode;
 use resil_std::core::call::{CallPolicy, PeerPolicy};
-use resil_std::core::rate_limit::Limit;
+use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+use resil_std::core::rate_limit::{Limit, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
-use resil_std::{MockClock, Peers, SystemClock};
+use resil_std::{MockClock, Peer, Peers, SystemClock};
+use std::sync::Arc;
 
 #[test]
 fn another_policy_keeps_what_is_known() {
@@ -60,4 +62,22 @@ fn peers_get_another_policy_all_of_them() {
     for index in 0..peers.len() {
         assert_eq!(peers.get(index).unwrap().policy().limit().config().burst_size(), 5);
     }
+}
+
+#[test]
+fn a_policy_that_has_had_its_time_is_dropped() {
+    let policy = |name: &Arc<str>| {
+        let name = Arc::clone(name);
+        let retry = RetryPolicy::DEFAULT.classify(move |_: &&str| name.is_empty());
+        let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+        PeerPolicy::new(CallPolicy::new(retry), CircuitBreakerConfig::DEFAULT, limit)
+    };
+    let names: [Arc<str>; 3] = ["first", "second", "third"].map(Arc::from);
+    let peer = Peer::with("peer", policy(&names[0]), MockClock::default());
+    for name in &names[1..] {
+        peer.reconfigure(policy(name));
+        assert_eq!(peer.call_blocking(|| Ok::<_, &str>(7)), Ok(7));
+    }
+    assert_eq!(Arc::strong_count(&names[1]), 1);
+    assert_eq!(Arc::strong_count(&names[2]), 2, "in force");
 }

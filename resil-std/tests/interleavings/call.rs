@@ -131,3 +131,27 @@ fn a_policy_that_takes_the_place_of_another_forgets_no_call() {
         assert_eq!(state, State::Closed);
     });
 }
+
+#[test]
+fn what_begins_under_one_policy_is_not_exchanged_under_the_next() {
+    // Twice as many tokens in the same time: the same number says something else.
+    let faster = || {
+        let quota = RateLimitConfig::builder()
+            .max_requests(2)
+            .time_window(Duration::from_nanos(TOKEN))
+            .burst_size(4);
+        let limit = TokenBucket::new(quota.build().unwrap());
+        PeerPolicy::new(CallPolicy::default(), CircuitBreakerConfig::DEFAULT, limit)
+    };
+    model(move || {
+        let peer = peer(4);
+        peer.reconfigure(policy(4));
+        let others = peer.clone();
+        let calls = thread::spawn(move || call(&others));
+        peer.reconfigure(faster());
+        assert!(calls.join().unwrap());
+        assert_eq!(left(&peer), 3, "one is spent");
+        assert!(call(&peer));
+        assert_eq!(left(&peer), 2);
+    });
+}

@@ -22,15 +22,15 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut of_foreign_trait = false;
+    let mut foreign = None;
     for item in api.items() {
         let item = item.to_string();
         if item.starts_with("impl") {
-            of_foreign_trait = implements_foreign_trait(&item);
-        } else if !item.starts_with("pub fn ") {
-            of_foreign_trait &= item.starts_with("pub type ");
+            foreign = type_of_foreign_trait(&item);
+        } else if !item.starts_with("pub fn ") && !item.starts_with("pub type ") {
+            foreign = None;
         }
-        let known = of_foreign_trait && item.starts_with("pub fn ");
+        let known = foreign.as_deref().is_some_and(|of| is_method(&item, of));
         if !known && !goes_without_saying(&item) {
             println!("{item}");
         }
@@ -38,11 +38,18 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Whether `item` begins an implementation of another crate's trait: its methods are known.
-fn implements_foreign_trait(item: &str) -> bool {
-    let before_type = item.split(" for ").next().unwrap_or(item);
-    let name = before_type.rsplit(' ').next().unwrap_or(before_type);
-    item.contains(" for ") && !name.starts_with("resil_")
+/// The type for which `item` begins an implementation of another crate's trait: its methods are known.
+fn type_of_foreign_trait(item: &str) -> Option<String> {
+    let (before, of) = item.split_once(" for ")?;
+    let name = before.rsplit(' ').next().unwrap_or(before);
+    let end = of.find(['<', ' ']).unwrap_or(of.len());
+    if name.starts_with("resil_") { None } else { Some(of[..end].to_owned()) }
+}
+
+/// Whether `item` is a method of the type `of`, and no function that comes after it.
+fn is_method(item: &str, of: &str) -> bool {
+    let path = item.strip_prefix("pub fn ").and_then(|path| path.strip_prefix(of));
+    path.is_some_and(|rest| rest.starts_with(['<', ':']))
 }
 
 /// Whether `item` is what every type here is, or what only the compiler needs to know.

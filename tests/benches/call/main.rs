@@ -10,9 +10,11 @@
 mod measure;
 mod peers;
 mod resil;
+mod towers;
 
 use core::future::Future;
 use core::hint::black_box;
+use core::iter;
 use core::pin::pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -110,6 +112,7 @@ fn main() {
                 empty(),
                 resil::by_atomics(),
                 resil::blocking("resil", Hand::default(), |hand| hand.step()),
+                resil::reconfigured(Hand::default(), |hand| hand.step()),
                 peers::glued("backon, failsafe, governor", Hand::default(), |hand| hand.step()),
             ],
             targets: &[Target::Nanos(10.0), Target::FastestPeer(0.5)],
@@ -148,7 +151,7 @@ fn main() {
                 clock_alone(SystemClock),
                 resil::future("resil", SystemClock),
                 peers::glued_future(),
-                peers::tower_resilience(),
+                towers::tower_resilience(),
             ],
             targets: &[Target::FastestPeer(0.8)],
         },
@@ -161,9 +164,22 @@ fn main() {
                     ready(async { operation() }).is_some_and(|answer| answer.is_ok())
                 }),
                 resil::retry(),
+                resil::retry_in_time(),
                 peers::backon_alone(),
                 peers::tokio_retry2(),
             ],
+            targets: &[Target::FastestPeer(1.0)],
+        },
+        Row {
+            title: "layer of tower: limit, Instant",
+            threads: 1,
+            contenders: iter::once(empty()).chain(towers::limits()).collect(),
+            targets: &[Target::FastestPeer(1.0)],
+        },
+        Row {
+            title: "layer of tower: retry with a budget, Instant",
+            threads: 1,
+            contenders: iter::once(empty()).chain(towers::retries()).collect(),
             targets: &[Target::FastestPeer(1.0)],
         },
     ]);

@@ -15,12 +15,8 @@ use reliakit::circuit::CircuitBreaker as ReliakitBreaker;
 use reliakit::ratelimit::RateLimiter as Reliakit;
 use tokio_retry2::strategy::ExponentialBackoff;
 use tokio_retry2::{Retry, RetryError};
-use tower::{Layer, Service, service_fn};
-use tower_resilience_circuitbreaker::CircuitBreakerLayer;
-use tower_resilience_ratelimiter::RateLimiterLayer;
-use tower_resilience_retry::RetryLayer;
 
-const BURST: u32 = 4_000_000_000;
+pub(crate) const BURST: u32 = 4_000_000_000;
 const OPEN: Duration = Duration::from_secs(60);
 
 /// No std, one owner, time as a number. Its retry is a loop of the caller's.
@@ -92,26 +88,6 @@ pub(crate) fn glued_future() -> Contender {
             breaker.call(guarded).map_err(|_| 1)
         };
         ready(attempt.retry(backoff)).is_some_and(|answer| answer.is_ok())
-    })
-}
-
-/// One family of crates: layers of tower.
-pub(crate) fn tower_resilience() -> Contender {
-    let limit = RateLimiterLayer::burst(1_000_000_000, BURST as usize).build().expect("valid");
-    let breaker = CircuitBreakerLayer::builder().consecutive_failures(5).build().expect("valid");
-    let retry = RetryLayer::builder()
-        .max_attempts(3)
-        .exponential_backoff(Duration::from_millis(100))
-        .build();
-    let guarded = limit.layer(service_fn(async |(): ()| operation()));
-    let mut stack = retry.layer(breaker.layer(guarded));
-    contender("tower-resilience", Kind::Peer, move || {
-        let stack = black_box(&mut stack);
-        let call = async {
-            core::future::poll_fn(|context| stack.poll_ready(context)).await?;
-            stack.call(()).await
-        };
-        ready(call).is_some_and(|answer| answer.is_ok())
     })
 }
 

@@ -18,17 +18,20 @@ use resil_std::{Peer, retry_with_policy};
 const RETRY: RetryPolicy =
     valid!(RetryPolicy::builder().max_attempts(3).deadline(Duration::from_secs(10)).build());
 
+/// A token a nanosecond.
+pub(crate) const BUCKET: TokenBucket = TokenBucket::new(valid!(
+    RateLimitConfig::builder()
+        .max_requests(1)
+        .time_window(Duration::from_nanos(1))
+        .burst_size(4_000_000_000)
+        .build()
+));
+
 /// Everything that a call to a peer has: three attempts of 2 s, 10 s, a breaker, and 1 a nanosecond.
 const POLICY: PeerPolicy = PeerPolicy::new(
     valid!(CallPolicy::new(RETRY).with_attempt_timeout(Duration::from_secs(2))),
     CircuitBreakerConfig::DEFAULT,
-    TokenBucket::new(valid!(
-        RateLimitConfig::builder()
-            .max_requests(1)
-            .time_window(Duration::from_nanos(1))
-            .burst_size(4_000_000_000)
-            .build()
-    )),
+    BUCKET,
 );
 
 /// Plain GCRA, and a breaker that reads a word, in atomics: no retry, no deadline, nothing checked.
@@ -86,6 +89,19 @@ pub(crate) fn blocking<T: Sleep + Clone + 'static>(
     })
 }
 
+/// A peer on a thread, after another policy has taken the place of its first one.
+pub(crate) fn reconfigured<T: Sleep + Clone + 'static>(
+    clock: T,
+    between: impl Fn(&T) + 'static,
+) -> Contender {
+    let peer = Peer::with("peer", POLICY, clock.clone());
+    peer.reconfigure(POLICY);
+    contender("under a second policy", Kind::Option, move || {
+        between(&clock);
+        black_box(&peer).call_blocking(operation).is_ok()
+    })
+}
+
 /// A peer in a task.
 pub(crate) fn future<T: Sleep + 'static>(name: &'static str, clock: T) -> Contender {
     let peer = Peer::with("peer", POLICY, clock);
@@ -94,9 +110,20 @@ pub(crate) fn future<T: Sleep + 'static>(name: &'static str, clock: T) -> Conten
     })
 }
 
+/// As the peers have it: three attempts, for as long as they take.
 pub(crate) fn retry() -> Contender {
-    contender("resil", Kind::Resil, || {
-        let call = retry_with_policy(async || operation(), black_box(&RETRY), "call");
+    const POLICY: RetryPolicy = RetryPolicy::DEFAULT;
+    retry_under("resil", Kind::Resil, &POLICY)
+}
+
+/// And with an end to all of it, which none of the peers has.
+pub(crate) fn retry_in_time() -> Contender {
+    retry_under("within a deadline", Kind::Option, &RETRY)
+}
+
+fn retry_under(name: &'static str, kind: Kind, policy: &'static RetryPolicy) -> Contender {
+    contender(name, kind, move || {
+        let call = retry_with_policy(async || operation(), black_box(policy), "call");
         ready(call).is_some_and(|answer| answer.is_ok())
     })
 }

@@ -15,8 +15,9 @@ use resil_core::hedge::HedgePolicy;
 use resil_core::outcome::{Classification, FailureClass, RetryHint};
 use resil_core::rate_limit::{Limit, RateLimit, RateLimitConfig, TokenBucket};
 use resil_core::retry::RetryPolicy;
-use resil_core::retry::budget::TokenBudget;
+use resil_core::retry::budget::{RatioBudget, TokenBudget};
 use resil_core::{Instant, Ratio, valid};
+use resil_std::tower::Retries;
 
 const START: u64 = 1_000;
 
@@ -106,6 +107,12 @@ impl<L: Pipeline<State: Clone + Debug>> Pair<L> {
 
     fn of_a_window(self) -> Self {
         Self { is_exact: false, ..self }
+    }
+
+    /// Of which nobody asks when it ended.
+    fn without_end(mut self) -> Self {
+        assert!(!self.pipeline.needs_end(&mut self.begun));
+        self
     }
 
     fn are_the_same(&self) {
@@ -266,6 +273,12 @@ proptest! {
         Pair::new(HedgedPolicy::new(peer(), TokenBudget::DEFAULT, fixed)).run(&turns);
         let measured = HedgePolicy::DEFAULT;
         Pair::new(HedgedPolicy::new(peer(), TokenBudget::DEFAULT, measured)).run(&turns);
+    }
+
+    #[test]
+    fn so_it_is_with_a_budget_that_nobody_asks_the_time_for(turns in turns()) {
+        Pair::new(Retries::new(CALL, TokenBudget::DEFAULT)).without_end().run(&turns);
+        Pair::new(Retries::new(CALL, RatioBudget::DEFAULT)).without_end().run(&turns);
     }
 }
 

@@ -168,6 +168,11 @@ impl BudgetPolicy for RatioBudget {
 
     fn settle(&self, _: &mut RatioBudgetState, _: Option<RatioCharge>, _: Outcome, _: Instant) {}
 
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
+
     /// As long as it is in the window.
     fn refund(&self, state: &mut RatioBudgetState, charge: RatioCharge, now: Instant) {
         state.0.advance(self.width, now);

@@ -205,6 +205,11 @@ impl BudgetPolicy for TokenBudget {
         }
     }
 
+    #[inline]
+    fn needs_end(&self) -> bool {
+        false
+    }
+
     fn refund(&self, state: &mut TokenBudgetState, charge: TokenCharge, _: Instant) {
         state.give(charge.cost);
     }

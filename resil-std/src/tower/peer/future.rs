@@ -6,15 +6,14 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use resil_core::call::{Pipeline, Step};
-use resil_core::outcome::Classify;
+use resil_core::call::Pipeline;
+use resil_core::outcome::{Classification, Classify};
 use resil_core::{Clock, Instant, ResilienceError};
 use tower_service::Service;
 
 use super::PeerLayer;
-use crate::call::attempts::{Attempts, InFlight, Place};
+use crate::call::calling::{Calling, Operation};
 use crate::call::handle::Callee;
-use crate::call::run::Run;
 use crate::clock::Timer;
 use crate::tower::classify::classify;
 
@@ -29,21 +28,20 @@ pin_project! {
         L: Pipeline,
         T: Clock,
     {
-        // Declared before the run, so dropped before: an operation ends before its permit goes back.
         #[pin]
-        first: Option<InFlight<Attempt<S, Q>>>,
-        #[pin]
-        second: Option<InFlight<Attempt<S, Q>>>,
-        // There while the call waits.
-        #[pin]
-        timer: Option<Timer<T>>,
-        // What comes next, unless the call waits.
-        step: Option<Step>,
-        service: S,
-        request: Q,
-        run: Run<PeerLayer<L, T>, <S as Service<Q>>::Response, ResilienceError<E>>,
+        call: Served<S, Q, L, T, E>,
     }
 }
+
+/// The call of a service.
+type Served<S, Q, L, T, E> = Calling<
+    PeerLayer<L, T>,
+    Requested<S, Q>,
+    Attempt<S, Q>,
+    Timer<T>,
+    <S as Service<Q>>::Response,
+    ResilienceError<E>,
+>;
 
 impl<S, Q, L, T, E> PeerFuture<S, Q, L, T, E>
 where
@@ -51,11 +49,8 @@ where
     L: Pipeline,
     T: Clock,
 {
-    pub(super) fn start(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
-        let begun = layer.handle().start();
-        let (run, step) = Run::begin(layer, begun);
-        let (first, second, timer) = (None, None, None);
-        Self { first, second, timer, step: Some(step), service, request, run }
+    pub(super) const fn new(layer: PeerLayer<L, T>, service: S, request: Q) -> Self {
+        Self { call: Calling::new(layer, Requested { service, request }) }
     }
 }
 
@@ -70,46 +65,42 @@ where
 {
     type Output = Result<S::Response, ResilienceError<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let run = this.run;
-        let mut attempts = Attempts([Place(this.first), Place(this.second)]);
-        loop {
-            let over = match this.step.take() {
-                Some(Step::Attempt(ticket)) => {
-                    let attempt = || Attempt::new(this.service.clone(), this.request.clone());
-                    let begun = run.attempt(&ticket, |_| attempt());
-                    attempts.start(ticket, begun).or_else(|| ended(attempts.poll(context)))
-                }
-                Some(Step::Wait { until, in_flight }) => {
-                    run.log_wait(until, in_flight);
-                    let clock = run.callee.handle().clock().clone();
-                    this.timer.set(Some(Timer::new(clock, until.unwrap_or(Instant::MAX))));
-                    continue;
-                }
-                Some(Step::Done(verdict)) => {
-                    return Poll::Ready(run.end(verdict).map_err(ResilienceError::flatten));
-                }
-                None => {
-                    let over = ended(attempts.poll(context));
-                    if over.is_none() {
-                        let timer = this.timer.as_mut().as_pin_mut();
-                        // Without one the call is over, and was not to be polled again.
-                        ready!(timer.map_or(Poll::Pending, |timer| timer.poll(context)));
-                    }
-                    over
-                }
-            };
-            this.timer.set(None);
-            *this.step = Some(run.advance(over, &mut attempts, classify));
-        }
+        self.project().call.poll(context).map(|answer| answer.map_err(ResilienceError::flatten))
     }
 }
 
-fn ended<T>(end: Poll<T>) -> Option<T> {
-    match end {
-        Poll::Ready(end) => Some(end),
-        Poll::Pending => None,
+/// A service and a request, of which every attempt has clones.
+struct Requested<S, Q> {
+    service: S,
+    request: Q,
+}
+
+impl<S, Q, L, T, E> Operation<PeerLayer<L, T>> for Requested<S, Q>
+where
+    S: Service<Q, Error = ResilienceError<E>> + Clone,
+    L: Pipeline,
+    L::Classifier: Classify<E>,
+    T: Clock + Clone,
+    Q: Clone,
+    E: Debug,
+{
+    type Value = S::Response;
+    type Error = ResilienceError<E>;
+    type Attempt = Attempt<S, Q>;
+    type Timer = Timer<T>;
+
+    fn attempt(&mut self) -> Attempt<S, Q> {
+        Attempt::new(self.service.clone(), self.request.clone())
+    }
+
+    fn sleep(&self) -> fn(&PeerLayer<L, T>, Instant) -> Timer<T> {
+        |layer, until| Timer::new(layer.handle().clock().clone(), until)
+    }
+
+    fn classify(classifier: &L::Classifier, error: &ResilienceError<E>) -> Classification {
+        classify(classifier, error)
     }
 }
 
