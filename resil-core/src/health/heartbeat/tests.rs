@@ -210,3 +210,13 @@ fn a_new_policy_keeps_who_is_alive_and_what_was_learned() {
     peer.reconfigure(slow, now);
     assert_eq!(peer.as_state(), same.as_state());
 }
+
+#[test]
+fn of_a_peer_that_was_never_heard_the_policys_first_guess_is_told() {
+    let config = HeartbeatConfig::builder().interval(Duration::from_secs(8)).build().unwrap();
+    let unknown = HeartbeatState::default();
+    let near =
+        |told: Duration, seconds| told.abs_diff(Duration::from_secs(seconds)).as_millis() < 1;
+    assert!(near(config.mean(&unknown), 8), "the interval");
+    assert!(near(config.std_deviation(&unknown), 2), "a quarter of it, as Pekko starts");
+}
