@@ -387,8 +387,8 @@ mod tests {
     fn a_reference_to_a_budget_and_a_loan_of_it_are_that_budget() {
         let ratio = RatioBudget::builder().ratio(Ratio::ONE).minimum(2).build().unwrap();
         let tokens = TokenBudget::DEFAULT;
-        assert_eq!(answers(&ratio), answers(ratio));
-        assert_eq!(answers(&tokens), answers(tokens));
+        assert_eq!(answers::<&RatioBudget>(&ratio), answers(ratio));
+        assert_eq!(answers::<&TokenBudget>(&tokens), answers(tokens));
         assert_eq!(lent(&ratio), own(&ratio));
         assert_eq!(lent(&tokens), own(&tokens));
     }

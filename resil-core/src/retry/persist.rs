@@ -161,15 +161,15 @@ mod tests {
 
     #[test]
     fn a_call_waits_on_whether_it_has_failed_was_refused_or_both() {
-        let histories: [&[fn(&mut Retry) -> Wait]; 4] =
-            [&[failed], &[refused], &[failed, refused], &[refused, failed]];
-        for (number, history) in histories.iter().enumerate() {
+        for history in ["failed", "refused", "failed refused", "refused failed"] {
             let mut retry = Retry::start(&POLICY, NOW);
-            let wait = history.iter().map(|step| step(&mut retry)).last();
+            let tell =
+                |step| if step == "failed" { failed(&mut retry) } else { refused(&mut retry) };
+            let wait = history.split(' ').map(tell).last();
             let mut bytes = [0; RetryPolicy::<EveryError>::LEN];
             POLICY.save(&Suspended { retry, wait }, NOW, &mut bytes).unwrap();
             let back = POLICY.restore(&bytes, NOW).map(|back| back.wait.map(|wait| wait.until()));
-            assert_eq!(back, Ok(wait.map(|wait| wait.until())), "history {number}");
+            assert_eq!(back, Ok(wait.map(|wait| wait.until())), "{history}");
         }
     }
 
