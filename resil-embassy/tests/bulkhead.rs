@@ -64,7 +64,7 @@ fn of_all_who_come_at_once_the_capacity_passes_and_the_queue_waits_pitfall_22() 
     assert_eq!(count(|answer| matches!(answer, Poll::Ready(Ok(_)))), 4);
     assert_eq!(count(|answer| answer.is_pending()), 3);
     assert_eq!(count(|answer| matches!(answer, Poll::Ready(Err(_)))), 93);
-    assert_eq!((uplink.held(), uplink.waiting()), (4, 3));
+    assert_eq!((uplink.held(), uplink.waiting(), uplink.name()), (4, 3, "uplink"));
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn a_call_that_succeeds_takes_a_token_and_nothing_else() {
     let peer = plain();
     assert_eq!(run(peer.call(async || Ok::<_, &str>(7)), STEP), Ok(7));
     assert_eq!((now_millis(), state(&peer), tokens(&peer)), (0, State::Closed, 2));
+    assert_eq!(peer.name(), "peer");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn fail(breaker: &Breaker) -> ErrorCode {
 
 fn opened() -> Breaker {
     let breaker = breaker();
+    assert_eq!(breaker.name(), "peer");
     fail(&breaker);
     fail(&breaker);
     assert_eq!(breaker.state(), State::Open);

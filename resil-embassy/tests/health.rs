@@ -10,13 +10,13 @@ use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::Timer;
 use mock_time::{advance, at_zero, drop_after, poll_once, run};
-use resil_embassy::HealthChecker;
 use resil_embassy::core::health::{
     CheckConfig, CheckStatus, Groups, HealthCheckResult, HealthStatus, Probe, RegisterError,
     UnknownCheck,
 };
-use resil_embassy::core::valid;
+use resil_embassy::core::{Clock, Instant, valid};
 use resil_embassy::health::Check;
+use resil_embassy::{EmbassyClock, HealthChecker};
 
 const STEP: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,6 +30,10 @@ const HEALTHY: CheckStatus = CheckStatus::Known(HealthStatus::Healthy);
 const UNHEALTHY: CheckStatus = CheckStatus::Known(HealthStatus::Unhealthy);
 
 type Checker = HealthChecker<CriticalSectionRawMutex, 4>;
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_duration(Duration::from_secs(seconds))
+}
 
 fn message(checker: &Checker, name: &str) -> String {
     checker.report(|report| {
@@ -304,4 +308,24 @@ fn dropped_after_any_number_of_polls_a_run_leaves_nothing_behind() {
     }
     assert_eq!(polls, 7, "once for each of 6 ms, and at the end");
     assert_eq!(checker.report(|report| report.checks().count()), 3);
+}
+
+#[test]
+fn an_array_of_checks_runs_together_and_each_has_its_deadline() {
+    let _turn = at_zero();
+    let checker = Checker::new();
+    assert_eq!(checker.next_deadline(), None);
+    let after = |seconds| {
+        async move || {
+            Timer::after_secs(seconds).await;
+            true
+        }
+    };
+    let mut both = [("quick", 1), ("slow", 3)]
+        .map(|(name, seconds)| checker.register_check(name, TTL, after(seconds)).unwrap());
+    let ids = [both[0].id(), both[1].id()];
+    assert_eq!(run(checker.get_overall_health(both.each_mut()), STEP), HealthStatus::Healthy);
+    assert_eq!(EmbassyClock.now(), at(3), "not one after the other");
+    assert_eq!(ids.map(|id| checker.check(id)), [Ok(HEALTHY); 2]);
+    assert_eq!(checker.next_deadline(), Some(at(11)), "the older result's time to live");
 }

@@ -54,3 +54,30 @@ impl From<Box<dyn Error + Send + Sync>> for BoxedError {
         Self(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Lost(fmt::Error);
+
+    impl fmt::Display for Lost {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("lost")
+        }
+    }
+
+    impl Error for Lost {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_box_is_shown_and_caused_as_it_is() {
+        let boxed = BoxedError::from(Box::<dyn Error + Send + Sync>::from(Lost(fmt::Error)));
+        assert_eq!(boxed.to_string(), "lost");
+        assert!(boxed.source().is_some_and(|source| source.is::<fmt::Error>()));
+    }
+}

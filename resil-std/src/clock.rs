@@ -223,6 +223,10 @@ mod tests {
         let early = std::time::Instant::now();
         let first = early + Duration::from_secs(60);
         assert_eq!(instant(first, first).saturating_since(instant(first, early)).as_secs(), 60);
+        // Up to a day before.
+        let day = Duration::from_secs(86_400);
+        assert_eq!(instant(early, early), Instant::from_duration(day));
+        assert_eq!(instant(early + day, early), Instant::EPOCH);
     }
 
     #[test]

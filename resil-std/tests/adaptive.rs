@@ -25,7 +25,7 @@ fn policy(initial: u16) -> Aimd {
 async fn the_limit_follows_how_calls_end_and_how_long_they_take() {
     let limiter = ConcurrencyLimiter::new("work", policy(1));
     assert_eq!(limiter.call(async || Ok::<_, ()>(7)).await, Ok(7));
-    assert_eq!(limiter.limit(), 2);
+    assert_eq!((limiter.limit(), limiter.name()), (2, "work"));
     let failed = limiter.call(async || Err::<(), _>("reset")).await;
     assert_eq!((failed, limiter.limit()), (Err(ResilienceError::operation("reset")), 1));
 

@@ -118,6 +118,7 @@ async fn a_call_that_succeeds_takes_a_token_and_nothing_else() {
     let peer = plain();
     assert_eq!(peer.call(async || Ok::<_, &str>(7)).await, Ok(7));
     assert_eq!((now_millis(), state(&peer), tokens(&peer)), (0, State::Closed, 2));
+    assert_eq!(peer.name(), "peer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +291,9 @@ async fn operations_and_calls_may_use_the_peer_they_are_called_through() {
 #[tokio::test(start_paused = true)]
 async fn peers_under_one_policy_know_nothing_of_each_other() {
     at_zero();
+    assert!(Peers::new("none", policy(1, 3, 0), 0).is_empty());
     let peers = Peers::new("mesh", policy(1, 3, 0), 3);
+    assert_eq!((peers.name(), peers.len(), peers.is_empty()), ("mesh", 3, false));
     let peer = |index| peers.get(index).unwrap();
     let refused = peer(1).call(async || Err::<(), _>("refused")).await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::OperationFailed);

@@ -7,6 +7,7 @@ use std::thread;
 use resil_std::circuit_breaker::{CircuitBreaker, Guard};
 use resil_std::clock::MockClock;
 use resil_std::core::ErrorCode;
+use resil_std::core::backoff::Jitter;
 use resil_std::core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerConfigBuilder, State};
 use resil_std::core::outcome::{Classification, EveryError, FailureClass};
 use tokio::time::timeout;
@@ -230,4 +231,17 @@ fn a_classifier_may_use_the_breaker_pitfall_108() {
     let itself = breaker.clone();
     assert!(own.set(Box::new(move || itself.state())).is_ok());
     assert!(breaker.call_blocking(|| Err::<(), _>(())).is_err());
+}
+
+#[test]
+fn nodes_whose_breakers_open_together_come_back_at_different_times() {
+    let clock = MockClock::default();
+    let config = quick().failure_threshold(1).jitter(Jitter::Equal).build().unwrap();
+    let opens = |_| {
+        let breaker = CircuitBreaker::with("peer", config, EveryError, clock.clone());
+        breaker.try_acquire().unwrap().failure(FailureClass::Transient);
+        breaker.try_acquire().unwrap_err().retry()
+    };
+    let first = opens(0);
+    assert!((1..9).map(opens).any(|other| other != first), "or a chance of one in 2^200");
 }

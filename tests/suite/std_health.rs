@@ -357,3 +357,15 @@ async fn what_fails_because_of_another_check_is_no_cause() {
     assert_eq!(causes, ["link"]);
     assert!(overall.check("broker").unwrap().consequence);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_waits_for_a_check_as_long_as_its_patience() {
+    let checker = HealthChecker::new();
+    let slow = |name| Check::new(name, async || sleep(4 * SECOND).await);
+    checker.register(slow("patient").patience(3 * SECOND)).unwrap();
+    let start = SystemClock.now();
+    assert_eq!(said(&checker.probe(Probe::Overall).await, "patient").0, CheckStatus::Unknown);
+    assert_eq!(since(start), 3);
+    sleep(2 * SECOND).await;
+    assert_eq!(said(&checker.report(), "patient").0, HEALTHY);
+}

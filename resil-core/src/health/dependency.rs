@@ -175,6 +175,9 @@ mod tests {
                 health.record(id, HealthCheckResult::new(status, ""), NOW).unwrap();
             }
             assert_eq!(causes(&health, NOW), expected, "{link_is:?} {broker_is:?}");
+            let is_consequence = health.report(NOW).checks().any(|check| check.is_consequence());
+            let is_well = broker_is == Some(Healthy);
+            assert_eq!(is_consequence, !is_well && !expected.contains(&"broker"));
         }
     }
 

@@ -268,8 +268,14 @@ mod tests {
         }
         let two = after(policy, [Healthy, Unhealthy, Unhealthy]);
         let len = policy.save(&two, Instant::EPOCH, &mut bytes).unwrap();
-        let restored = Hysteresis::NONE.restore(&bytes[..len], Instant::EPOCH);
-        assert_eq!(restored, Err(SnapshotError::Invalid), "two against it would have turned it");
+        for fall in 1..=3 {
+            let other = Hysteresis::new(2, fall).unwrap().restore(&bytes[..len], Instant::EPOCH);
+            assert_eq!(
+                other.is_ok(),
+                fall == 3,
+                "with {fall}, two against it would have turned it"
+            );
+        }
     }
 
     #[test]

@@ -105,3 +105,25 @@ impl LivenessGate {
         self.closed = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn what_has_closed_the_gate_is_told_until_it_is_opened_again() {
+        let at = Instant::from_nanos;
+        let mut health = HealthRegistry::<&str, 2>::new(at(0));
+        let radio = health.register("radio", Duration::from_nanos(10), at(0)).unwrap();
+        let mut gate = LivenessGate::new();
+        assert!(gate.may_feed(&health, at(9)).is_ok() && gate.closed().is_none());
+        for now in [10, 25, 30] {
+            let closed = gate.may_feed(&health, at(now)).unwrap_err();
+            assert_eq!((closed.check(), closed.since()), (radio, at(10)));
+            assert_eq!(gate.closed(), Some(closed));
+        }
+        gate.reset();
+        assert_eq!(gate.closed(), None);
+    }
+}

@@ -284,4 +284,52 @@ mod tests {
             assert_eq!(states.map(|state| limit.available(&state, now)), [7; 3]);
         }
     }
+
+    fn bucket(burst: u32, token: u64) -> TokenBucket {
+        let config = RateLimitConfig::builder().max_requests(1).burst_size(burst);
+        let config = config.time_window(core::time::Duration::from_nanos(token));
+        TokenBucket::new(config.build().unwrap())
+    }
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_pair_remembers_for_as_long_as_one_of_its_parts_does() {
+        let (quick, slow) = (bucket(7, 10), bucket(4, 1_000));
+        for (first, second) in [(&quick, &slow), (&slow, &quick)] {
+            let pair = AllOf::new(first, second);
+            assert_eq!(pair.capacity(), 4);
+            let mut state = AllOf::<&TokenBucket, &TokenBucket>::FRESH;
+            assert!(
+                pair.is_fresh(&state, at(100)) && pair.next_deadline(&state, at(100)).is_none()
+            );
+            let charge = pair.try_acquire(&mut state, 1, at(100)).unwrap();
+            for (now, is_fresh, next) in [
+                (100, false, Some(110)),
+                (109, false, Some(110)),
+                (110, false, Some(1_100)),
+                (1_100, true, None),
+            ] {
+                assert_eq!(pair.is_fresh(&state, at(now)), is_fresh, "{now}");
+                assert_eq!(pair.next_deadline(&state, at(now)), next.map(at), "{now}");
+            }
+            pair.refund(&mut state, charge, at(100));
+            assert!(pair.is_fresh(&state, at(100)), "both have it back");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stepped_back_is_settled_in_both_parts_pitfall_65() {
+        let pair = AllOf::new(bucket(4, 10), bucket(4, 1_000));
+        let mut state = AllOf::<TokenBucket, TokenBucket>::FRESH;
+        pair.try_acquire(&mut state, 4, at(1_000_000)).unwrap();
+        let mut alone = state.clone();
+        pair.reanchor(&mut state, at(0));
+        pair.first().reanchor(&mut alone.0, at(0));
+        pair.second().reanchor(&mut alone.1, at(0));
+        assert_eq!(state, alone);
+        assert_eq!(pair.available(&state, at(4_000)), 4, "no later than after a whole refill");
+    }
 }

@@ -96,7 +96,7 @@ impl<const N: usize> RateLimit<ExactLog<N>> {
 
 impl<W: Window> RateLimit<W> {
     /// The refusal of the part that opens later, where at least one is shut.
-    fn rejected(&self, bucket: Option<Rejected>, window_opens: Instant, now: Instant) -> Rejected {
+    fn rejected(&self, bucket: Option<Rejected>, window_opens: Instant) -> Rejected {
         let retry = if self.bucket.tells(window_opens) {
             RetryAt::At(window_opens)
         } else {
@@ -105,7 +105,7 @@ impl<W: Window> RateLimit<W> {
         let by_window = Rejected::new(ErrorCode::RateLimitQuotaExhausted, retry);
         match bucket {
             None => by_window,
-            Some(by_bucket) if window_opens <= now => by_bucket,
+            // A window that is open has opened before the bucket will.
             Some(by_bucket) => match by_bucket.retry() {
                 RetryAt::At(at) if at <= window_opens => by_window,
                 _ => by_bucket,
@@ -161,12 +161,12 @@ impl<W: Window> Limit for RateLimit<W> {
                 let window = (cost > 0).then(|| self.window.commit(&mut state.window, cost, now));
                 Ok(RateLimitCharge { bucket, window })
             }
-            Ok(_) => Err(self.rejected(None, window_opens, now)),
+            Ok(_) => Err(self.rejected(None, window_opens)),
             Err(rejected) => {
                 if let Some(bucket) = step.store {
                     state.bucket = bucket;
                 }
-                Err(self.rejected(Some(rejected), window_opens, now))
+                Err(self.rejected(Some(rejected), window_opens))
             }
         }
     }
@@ -178,7 +178,7 @@ impl<W: Window> Limit for RateLimit<W> {
         let window_opens = self.window.opens_at(&state.window, cost, now);
         match self.bucket.step(&state.bucket, cost, now).outcome {
             Ok(_) if window_opens <= now => Ok(()),
-            bucket => Err(self.rejected(bucket.err(), window_opens, now)),
+            bucket => Err(self.rejected(bucket.err(), window_opens)),
         }
     }
 
@@ -364,5 +364,61 @@ mod tests {
         let state = other.inherit(&limit, &state, at(5));
         assert_eq!(other.available(&state, at(5)), 0);
         assert_eq!(other.available(&state, at(25)), 1, "3 of 4 in the window");
+    }
+
+    #[test]
+    fn its_timeline_is_the_buckets_and_then_the_windows() {
+        let limit = four_in_forty(2);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        assert_eq!(limit.next_deadline(&state, at(100)), None);
+        for (taken, now) in [(1, 100), (2, 110)] {
+            limit.try_acquire(&mut state, taken, at(now)).unwrap();
+        }
+        // Now, what passes then, whether anything is remembered, and when that changes.
+        for (now, passes, next) in [
+            (110, 0, Some(120)), // the bucket is empty
+            (120, 1, Some(140)), // one in the bucket as in the window, which is the later
+            (139, 1, Some(140)),
+            (140, 2, Some(150)), // all of it is there, and the window still counts two
+            (149, 2, Some(150)),
+            (150, 2, None),
+        ] {
+            assert_eq!(limit.available(&state, at(now)), passes, "{now}");
+            assert_eq!(limit.is_fresh(&state, at(now)), next.is_none(), "{now}");
+            assert_eq!(limit.next_deadline(&state, at(now)), next.map(at), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_opens_before_the_bucket_does_is_what_is_waited_for() {
+        let limit = four_in_forty(8);
+        let mut state = RateLimit::<ExactLog<4>>::FRESH;
+        for (taken, now) in [(3, 100), (1, 110)] {
+            limit.try_acquire(&mut state, taken, at(now)).unwrap();
+        }
+        assert_eq!(limit.available(&state, at(110)), 0, "of five in the bucket");
+        assert_eq!(limit.next_deadline(&state, at(110)), Some(at(140)));
+    }
+
+    #[test]
+    fn a_clock_that_stepped_back_is_settled_in_both_parts_and_by_no_cost_of_zero_pitfall_65() {
+        let limit = four_in_forty(4);
+        let mut ahead = RateLimit::<ExactLog<4>>::FRESH;
+        limit.try_acquire(&mut ahead, 4, at(1_000_000)).unwrap();
+        let mut state = ahead.clone();
+        assert!(limit.try_acquire(&mut state, 0, at(5)).is_ok());
+        assert_eq!(state, ahead);
+        limit.reanchor(&mut state, at(5));
+        assert_eq!(state.bucket, {
+            let mut bucket = ahead.bucket;
+            limit.bucket.reanchor(&mut bucket, at(5));
+            bucket
+        });
+        assert_eq!(state.window, {
+            let mut window = ahead.window;
+            limit.window.reanchor(&mut window, at(5));
+            window
+        });
+        assert_eq!(limit.available(&state, at(500)), 4);
     }
 }

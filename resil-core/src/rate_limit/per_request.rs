@@ -87,3 +87,42 @@ impl<L: Limit> Limit for PerRequest<L> {
         self.0.rescale(&old.0, state, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate_limit::TokenBucket;
+
+    #[test]
+    fn any_cost_passes_while_there_is_a_request_and_none_when_there_is_not() {
+        let limit = PerRequest::new(TokenBucket::new(RateLimitConfig::DEFAULT));
+        let (mut state, now) = (PerRequest::<TokenBucket>::FRESH, Instant::from_nanos(7));
+        assert_eq!((limit.capacity(), limit.available(&state, now)), (u32::MAX, u32::MAX));
+        for _ in 0..10 {
+            assert!(limit.try_acquire(&mut state, 1_000_000, now).is_ok());
+        }
+        assert_eq!(limit.available(&state, now), 0);
+        assert!(limit.peek(&state, 1, now).is_err() && limit.peek(&state, 0, now).is_ok());
+    }
+
+    #[test]
+    fn all_else_is_as_the_limit_underneath_has_it() {
+        let bucket = TokenBucket::new(RateLimitConfig::DEFAULT);
+        let limit = PerRequest::new(&bucket);
+        let (mut state, now) = (TokenBucket::FRESH, Instant::from_nanos(1 << 40));
+        assert!(limit.is_fresh(&state, now));
+        let charge = limit.try_acquire(&mut state, 9, now).unwrap();
+        assert!(!limit.is_fresh(&state, now));
+        let next = limit.next_deadline(&state, now);
+        assert!(next.is_some() && next == bucket.next_deadline(&state, now));
+
+        let (mut settled, mut alone) = (state.clone(), state.clone());
+        limit.reanchor(&mut settled, Instant::EPOCH);
+        bucket.reanchor(&mut alone, Instant::EPOCH);
+        assert!(settled == alone && settled != state, "the clock has stepped back");
+
+        limit.refund(&mut state, charge, now);
+        assert!(limit.is_fresh(&state, now));
+        assert_eq!(limit.config(), bucket.config());
+    }
+}

@@ -202,4 +202,25 @@ mod tests {
         assert_eq!(strict.config(), &RateLimitConfig::DEFAULT);
         assert_eq!(strict.capacity(), 10);
     }
+
+    #[test]
+    fn it_is_the_bucket_of_the_lower_rate_in_all_that_it_answers() {
+        let strict = StrictBucket::new(config(10, 4, Duration::from_nanos(60))).unwrap();
+        let slower = TokenBucket::new(config(6, 4, Duration::from_nanos(60)));
+        let now = Instant::from_nanos(100);
+        let mut state = StrictBucket::FRESH;
+        assert!(strict.is_fresh(&state, now) && StrictBucket::IS_WORD);
+        let word = *StrictBucket::word(&mut state).unwrap();
+        let (charge, word) = strict.take(word, 3, now).unwrap();
+        let mut same = TokenBucket::FRESH;
+        assert_eq!(charge, slower.try_acquire(&mut same, 3, now).unwrap());
+        *StrictBucket::word(&mut state).unwrap() = word;
+        assert_eq!(state, same);
+
+        assert!(!strict.is_fresh(&state, now));
+        assert_eq!(strict.next_deadline(&state, now), Some(Instant::from_nanos(110)));
+        let doubled = StrictBucket::new(config(16, 4, Duration::from_nanos(60))).unwrap();
+        let state = doubled.inherit(&strict, &state, now);
+        assert_eq!(doubled.available(&state, now), 1, "what was spent stays spent");
+    }
 }

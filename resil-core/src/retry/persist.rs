@@ -132,3 +132,54 @@ impl<C> RetryPolicy<C> {
             && delay <= longest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorCode;
+    use crate::outcome::{EveryError, FailureClass, Rejected, RetryAt};
+    use crate::retry::Next;
+    use core::time::Duration;
+
+    const POLICY: RetryPolicy = crate::valid!(
+        RetryPolicy::builder().max_refusal_waits(2).deadline(Duration::from_secs(9)).build()
+    );
+    const NOW: Instant = Instant::from_nanos(1_000);
+
+    fn refused(retry: &mut Retry) -> Wait {
+        let later = RetryAt::At(Instant::from_nanos(9_000));
+        let busy = Rejected::new(ErrorCode::RateLimitExceeded, later);
+        let Next::Wait(wait) = retry.refused(&POLICY, busy, 0, NOW) else { panic!() };
+        wait
+    }
+
+    fn failed(retry: &mut Retry) -> Wait {
+        let lost = FailureClass::Transient.into();
+        let Next::Wait(wait) = retry.record(&POLICY, lost, u32::MAX, NOW) else { panic!() };
+        wait
+    }
+
+    #[test]
+    fn a_call_waits_on_whether_it_has_failed_was_refused_or_both() {
+        for history in ["failed", "refused", "failed refused", "refused failed"] {
+            let mut retry = Retry::start(&POLICY, NOW);
+            let tell =
+                |step| if step == "failed" { failed(&mut retry) } else { refused(&mut retry) };
+            let wait = history.split(' ').map(tell).last();
+            let mut bytes = [0; RetryPolicy::<EveryError>::LEN];
+            POLICY.save(&Suspended { retry, wait }, NOW, &mut bytes).unwrap();
+            let back = POLICY.restore(&bytes, NOW).map(|back| back.wait.map(|wait| wait.until()));
+            assert_eq!(back, Ok(wait.map(|wait| wait.until())), "{history}");
+        }
+    }
+
+    #[test]
+    fn nobody_waits_who_has_neither_failed_nor_been_refused() {
+        let mut other = Retry::start(&POLICY, NOW);
+        let wait = Some(failed(&mut other));
+        let retry = Retry::start(&POLICY, NOW);
+        let mut bytes = [0; RetryPolicy::<EveryError>::LEN];
+        POLICY.save(&Suspended { retry, wait }, NOW, &mut bytes).unwrap();
+        assert_eq!(POLICY.restore(&bytes, NOW), Err(SnapshotError::Invalid));
+    }
+}

@@ -159,4 +159,17 @@ mod tests {
         assert_eq!(setting(throttle.max_share(Ratio::new(0, 1))), "max_share");
         assert_eq!(AdaptiveThrottle::DEFAULT.window(), Duration::from_secs(120));
     }
+
+    #[test]
+    fn the_limits_themselves_are_valid_and_the_defaults_are_the_books() {
+        let throttle = AdaptiveThrottle::builder();
+        for nanos in [10, LONGEST] {
+            let window = Duration::from_nanos(nanos);
+            assert!(throttle.window(window).build().unwrap().window() >= window);
+        }
+        assert!(throttle.window(Duration::from_nanos(LONGEST + 1)).build().is_err());
+        let default = throttle.build().unwrap();
+        assert_eq!(default.window(), Duration::from_secs(120));
+        assert_eq!((default.multiplier(), default.min_requests()), (Ratio::TWO, 10));
+    }
 }

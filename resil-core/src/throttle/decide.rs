@@ -252,4 +252,33 @@ mod tests {
         assert_eq!(throttle.record(&mut state, late, Outcome::Ignored, NOW), Recorded::Stale);
         assert!(throttle.is_fresh(&state, NOW));
     }
+
+    #[test]
+    fn entropy_is_drawn_only_where_something_may_be_refused() {
+        let throttle = AdaptiveThrottle::DEFAULT;
+        for (requests, accepts, draws) in [(9, 0, 0), (10, 5, 0), (10, 6, 0), (11, 5, 1)] {
+            let mut state = throttle.counted_now([requests, accepts, 0], 0, NOW);
+            let mut drawn = 0;
+            let entropy = || {
+                drawn += 1;
+                u32::MAX
+            };
+            assert!(throttle.try_acquire(&mut state, entropy, NOW).is_ok());
+            assert_eq!(drawn, draws, "{requests} {accepts}");
+        }
+    }
+
+    #[test]
+    fn permits_stay_good_under_a_policy_of_another_window() {
+        let old = AdaptiveThrottle::DEFAULT;
+        let new = AdaptiveThrottle::builder().window(core::time::Duration::from_secs(5));
+        let new = new.build().unwrap();
+        let mut state = ThrottleState::new();
+        old.reset(&mut state);
+        let permit = old.try_acquire(&mut state, 0, NOW).unwrap();
+        assert!(!old.is_fresh(&state, NOW));
+        let mut state = new.inherit(&old, &state, NOW);
+        assert_eq!(new.record(&mut state, permit, Outcome::Success, NOW), Recorded::Accepted);
+        assert_eq!((new.requests(&state, NOW), new.accepts(&state, NOW)), (1, 1));
+    }
 }

@@ -102,3 +102,19 @@ impl<C: Borrow<AdaptiveThrottle>> Throttler<C> {
         self.config = config;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_fresh_until_it_is_asked_and_after_it_forgets() {
+        let mut throttle = Throttler::new(AdaptiveThrottle::DEFAULT);
+        let now = Instant::from_nanos(5);
+        assert!(throttle.is_fresh(now));
+        drop(throttle.try_acquire(0, now));
+        assert!(!throttle.is_fresh(now));
+        throttle.reset();
+        assert!(throttle.is_fresh(now));
+    }
+}

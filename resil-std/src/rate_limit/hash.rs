@@ -125,4 +125,16 @@ mod tests {
         assert_ne!(one.hash_one([7_u8; 32]), other.hash_one([7_u8; 32]));
         assert_eq!(format!("{one:?}"), "RandomHash", "the seed stays secret");
     }
+
+    #[test]
+    fn ids_of_every_integer_are_told_apart() {
+        fn differ<I: Hash + From<u8>>(hash: &RandomHash) -> bool {
+            hash.hash_one(I::from(1)) != hash.hash_one(I::from(2))
+        }
+        let hash = RandomHash::new();
+        let told = [differ::<u8>, differ::<u16>, differ::<u32>, differ::<u64>, differ::<u128>];
+        assert_eq!(told.map(|told| told(&hash)), [true; 5]);
+        assert!(differ::<usize>(&hash));
+        assert_ne!(hash.hash_one("a"), hash.hash_one("b"));
+    }
 }

@@ -210,3 +210,82 @@ fn a_new_policy_keeps_who_is_alive_and_what_was_learned() {
     peer.reconfigure(slow, now);
     assert_eq!(peer.as_state(), same.as_state());
 }
+
+#[test]
+fn of_a_peer_that_was_never_heard_the_policys_first_guess_is_told() {
+    let config = HeartbeatConfig::builder().interval(Duration::from_secs(8)).build().unwrap();
+    let unknown = HeartbeatState::default();
+    let near =
+        |told: Duration, seconds| told.abs_diff(Duration::from_secs(seconds)).as_millis() < 1;
+    assert!(near(config.mean(&unknown), 8), "the interval");
+    assert!(near(config.std_deviation(&unknown), 2), "a quarter of it, as Pekko starts");
+}
+
+/// One that counts in nanoseconds: its longest silence has no more than 30 bits.
+fn fine() -> HeartbeatConfigBuilder {
+    HeartbeatConfig::builder()
+        .interval(Duration::from_nanos(1_000))
+        .acceptable_pause(Duration::from_nanos(500))
+        .min_std_deviation(Duration::from_nanos(1))
+}
+
+#[test]
+fn the_silence_of_suspicion_is_rounded_up_to_a_unit_and_no_further() {
+    let config = fine().max_silence(Duration::from_nanos(1 << 20)).build().unwrap();
+    let mean = 1_000 << config::MEAN_FRACTION;
+    for deviation in [1, 2, 3, 4_095, 4_096, 4_097, 8_192] {
+        let exact = u64::from(config.reached_at.unsigned_abs()) * u64::from(deviation);
+        assert_eq!(config.limit(mean, deviation), 1_500 + exact.div_ceil(4_096), "{deviation}");
+    }
+    assert_eq!(config.limit(mean, 1 << 20), 1 << 20, "and to the longest silence");
+}
+
+#[test]
+fn the_limits_of_a_deviation_are_a_millionth_of_the_longest_silence_and_all_of_it() {
+    let nanos = Duration::from_nanos;
+    let of = |deviation| fine().max_silence(nanos(5 << 20)).min_std_deviation(nanos(deviation));
+    for (deviation, is_ok) in [(4, false), (5, true), (5 << 20, true), ((5 << 20) + 1, false)] {
+        assert_eq!(of(deviation).build().is_ok(), is_ok, "{deviation}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_one_that_is_expected_waits_on() {
+    let mut peer = Heartbeat::new(DEFAULT);
+    peer.expect(at(1_000));
+    let mut bytes = [0; HeartbeatConfig::LEN];
+    DEFAULT.save(peer.as_state(), at(3_000), &mut bytes).unwrap();
+    let state = DEFAULT.restore(&bytes, at(3_000)).unwrap();
+    assert_eq!(&state, peer.as_state());
+    let mut peer = Heartbeat::from_parts(DEFAULT, state);
+    assert_eq!(peer.status(at(3_000)), HeartbeatStatus::Unknown);
+    assert_eq!(peer.record(at(3_001)), Beat::First);
+}
+
+#[test]
+fn what_was_learned_may_be_as_long_as_the_longest_silence_and_no_longer() {
+    let mut state = HeartbeatState::new();
+    let _ = DEFAULT.record(&mut state, at(0));
+    let longest = u64::from(DEFAULT.longest);
+    let (mean, variance) = (longest << config::MEAN_FRACTION, longest * longest);
+    let mut bytes = [0; HeartbeatConfig::LEN];
+    for (more, less) in [(0, 0), (1, 0), (0, 1)] {
+        (state.mean, state.variance) = (mean + more, variance + less);
+        DEFAULT.save(&state, at(0), &mut bytes).unwrap();
+        let restored = DEFAULT.restore(&bytes, at(0)).map(|state| (state.mean, state.variance));
+        let is_within = more + less == 0;
+        assert_eq!(restored, is_within.then_some((mean, variance)).ok_or(SnapshotError::Invalid));
+    }
+}
+
+#[test]
+fn a_number_is_earlier_when_it_is_behind_by_less_than_half_of_all_numbers() {
+    for (ahead, is_stale) in
+        [(0, true), (1, false), (1 << 31, false), ((1 << 31) + 1, true), (u32::MAX, true)]
+    {
+        let mut peer = Heartbeat::new(DEFAULT);
+        let _ = peer.record_numbered(7, at(0));
+        let beat = peer.record_numbered(ahead.wrapping_add(7), at(1_000));
+        assert_eq!(beat == Beat::Stale, is_stale, "{ahead}");
+    }
+}

@@ -1,6 +1,6 @@
 use super::HealthStatus::{Degraded, Healthy, Unhealthy};
 use super::*;
-use crate::health::Criticality;
+use crate::health::{Criticality, Groups};
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -311,4 +311,16 @@ fn due_is_what_counts_for_who_asks_has_no_fresh_result_and_is_not_in_maintenance
     assert_eq!(due(&health, Probe::Readiness, at(110)), [peers]);
     health.unregister(peers).unwrap();
     assert_eq!(due(&health, Probe::Readiness, at(110)), []);
+}
+
+#[test]
+fn a_grace_that_runs_out_is_a_deadline_only_to_what_it_can_change() {
+    for (groups, deadline) in
+        [(Groups::ALL, Some(at(110))), (Groups::LIVENESS, Some(at(110))), (Groups::READINESS, None)]
+    {
+        let mut health = HealthRegistry::<&str, 4>::new(at(100));
+        let config = CheckConfig::builder(TTL).groups(groups).build().unwrap();
+        health.register_with("peers", config, at(100)).unwrap();
+        assert_eq!(health.next_deadline(at(105)), deadline, "{groups:?}");
+    }
 }

@@ -159,4 +159,11 @@ mod tests {
         let all = WatchdogConfig::builder([SECOND; 32]).build().unwrap();
         assert_eq!((all.period(31), all.period(32)), (Some(SECOND), None));
     }
+
+    #[test]
+    fn the_defaults_are_a_second_and_ten_minutes() {
+        let config = WatchdogConfig::builder([Duration::from_secs(5)]).build().unwrap();
+        assert_eq!(config.feed_every(), Duration::from_secs(1));
+        assert_eq!(config.healthy_after(), Duration::from_secs(600));
+    }
 }

@@ -182,3 +182,19 @@ fn whoever_feeds_comes_back_after_feed_every_or_when_a_channel_is_due() {
     let starved = late.feed(at(103)).unwrap_err();
     assert_eq!((starved.channel(), late.feed(at(101))), (1, Err(starved)));
 }
+
+#[test]
+fn a_record_names_the_channel_that_starved_and_none_that_did_not() {
+    let mut tasks = started();
+    let cause = |tasks: &Watchdog<2>, now| tasks.boot_record(at(now)).cause();
+    assert_eq!(cause(&tasks, 102), None);
+    assert!(tasks.may_feed(at(103)).is_err());
+    assert_eq!(cause(&tasks, 103), Some(1));
+    tasks = Watchdog::start(TWO, BootRecord::NONE, Boot::Other, at(100));
+    tasks.check_in(1, at(102)).unwrap();
+    for second in 103..110 {
+        tasks.check_in(1, at(second)).unwrap();
+    }
+    assert!(tasks.may_feed(at(110)).is_err());
+    assert_eq!(cause(&tasks, 110), Some(0));
+}

@@ -60,4 +60,9 @@ mod tests {
             assert_eq!(limiter.available(now), left);
         }
     }
+
+    #[test]
+    fn how_an_attempt_ends_is_nothing_to_a_limiter() {
+        assert!(!Limiter::new(TokenBucket::new(RateLimitConfig::DEFAULT)).needs_end());
+    }
 }

@@ -164,3 +164,30 @@ where
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate_limit::TokenBucket;
+
+    #[test]
+    fn a_refund_goes_to_the_owner_it_was_taken_from() {
+        let bucket = TokenBucket::new(RateLimitConfig::DEFAULT); // 10 at once
+        let now = Instant::from_nanos(5);
+        let left = |pinned: &Pinned<u8, TokenBucket>| {
+            pinned.limit_and_state().map(|(limit, state)| limit.available(state, now))
+        };
+        let mut pinned = Pinned::EMPTY;
+        assert!(pinned.check(Place::Pinned(0), 1, now).is_none(), "nobody has it");
+        pinned.give(7, bucket.clone(), None, now);
+        let take =
+            |pinned: &mut Pinned<_, _>| pinned.check(Place::Pinned(0), 4, now).unwrap().unwrap();
+        let (first, second) = (take(&mut pinned), take(&mut pinned));
+        assert_eq!(left(&pinned), Some(2));
+        pinned.refund(first, now);
+        assert_eq!(left(&pinned), Some(6));
+        pinned.set_limit(bucket, now);
+        pinned.refund(second, now);
+        assert_eq!(left(&pinned), Some(6), "a charge from before another limit is spent");
+    }
+}

@@ -2,6 +2,8 @@
 
 mod find;
 mod tags;
+#[cfg(test)]
+mod tests;
 
 use super::slot::Slot;
 use super::{PeerCharge, Place, SET};

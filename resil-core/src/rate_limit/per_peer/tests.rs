@@ -239,3 +239,15 @@ fn what_a_peer_has_cost_is_charged_to_its_slot_or_to_the_newcomers() {
 fn a_class_takes_no_room_in_a_slot() {
     assert_eq!(size_of::<Slot<[u8; 32], TokenBucket>>(), 48);
 }
+
+#[test]
+fn a_table_is_empty_until_somebody_has_a_slot_or_a_limit_of_his_own() {
+    let mut table = Table::new(TokenBucket::new(RateLimitConfig::DEFAULT), OneSet);
+    assert!(table.is_empty() && table.shard.is_empty());
+    table.check(&7, 1, NOW).unwrap();
+    assert!(!table.is_empty() && !table.shard.is_empty());
+    table.reset_all();
+    assert!(table.is_empty() && table.shard.is_empty());
+    table.set_limit(7, RateLimitConfig::DEFAULT, NOW).unwrap();
+    assert!(!table.is_empty());
+}

@@ -425,4 +425,19 @@ mod tests {
         let shorter = RatioBudget::builder().window(Duration::from_millis(100)).build().unwrap();
         assert_eq!(shorter.restore(&bytes, at(30_000)), Err(SnapshotError::Invalid));
     }
+
+    #[test]
+    fn what_counts_for_longer_than_a_window_and_a_half_is_not_of_this_policy() {
+        let of =
+            |nanos| RatioBudget::builder().window(Duration::from_nanos(nanos)).build().unwrap();
+        let (old, mut state) = (of(600), RatioBudget::FRESH);
+        let now = Instant::from_nanos(9_000);
+        old.begin(&mut state, now);
+        let mut bytes = [0; RatioBudget::LEN];
+        old.save(&state, now, &mut bytes).unwrap();
+        // The present sub-window ends in 60 ns: one of 10 and half a window of 100.
+        let restored = of(100).restore(&bytes, now).unwrap();
+        assert_eq!(of(100).counted(&restored, now), (1, 0));
+        assert_eq!(of(90).restore(&bytes, now), Err(SnapshotError::Invalid));
+    }
 }
