@@ -68,7 +68,9 @@ fn variable(name: &CStr) -> Option<&'static CStr> {
 fn asked() -> u32 {
     if let Some(path) = variable(c"SCHEMATA_REACHED") {
         let (write_only, append) = (0o1, 0o2000);
-        FILE.store(unsafe { open(path.as_ptr(), write_only | append) }, Relaxed);
+        let file = unsafe { open(path.as_ptr(), write_only | append) };
+        assert!(file >= 0, "there is nothing to record in");
+        FILE.store(file, Relaxed);
         return RECORDING;
     }
     let digits = variable(c"SCHEMATA_MUTANT").map_or(&[][..], CStr::to_bytes);
