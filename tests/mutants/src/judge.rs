@@ -22,10 +22,16 @@ type Catches = Mutex<HashMap<(String, usize), u32>>;
 /// - `unreached`: no test meets it
 ///
 /// What stands in `verdicts` is not asked again, but for `left` with a larger `most`.
-pub fn judge(list: &str, dropped: &str, reached: &str, verdicts: &str, most: u64) -> Result<()> {
+pub fn judge(
+    list: &str,
+    [dropped, places]: [&str; 2],
+    reached: &str,
+    verdicts: &str,
+    most: u64,
+) -> Result<()> {
     let (mutants, dropped, tests) =
         (list::read(list)?, list::numbers(dropped)?, reach::read(reached)?);
-    let known = known(verdicts)?;
+    let (known, nowhere) = (known(verdicts)?, list::without_place(places)?);
     let mut by: HashMap<u32, Vec<usize>> = HashMap::new();
     for (index, test) in tests.iter().enumerate() {
         for number in &test.reached {
@@ -34,7 +40,7 @@ pub fn judge(list: &str, dropped: &str, reached: &str, verdicts: &str, most: u64
     }
     let open: Vec<&Mutant> = mutants
         .iter()
-        .filter(|mutant| !dropped.contains(&mutant.number))
+        .filter(|mutant| !dropped.contains(&mutant.number) && !nowhere.contains(&mutant.number))
         .filter(|mutant| {
             known.get(&mutant.number).is_none_or(|asked| asked.is_some_and(|asked| asked < most))
         })

@@ -71,9 +71,19 @@ fn place(value: &Value) -> Result<LineColumn> {
 
 /// The numbers at the beginnings of the lines of a file, none where there is no file.
 pub fn numbers(path: &str) -> Result<HashSet<u32>> {
-    if !fs::exists(path)? {
-        return Ok(HashSet::new());
-    }
-    let text = fs::read_to_string(path)?;
-    text.lines().map(|line| Ok(line.split('\t').next().unwrap_or_default().parse()?)).collect()
+    let text = if fs::exists(path)? { fs::read_to_string(path)? } else { String::new() };
+    text.lines().map(number).collect()
+}
+
+/// Those of a file of places that have none.
+pub fn without_place(path: &str) -> Result<HashSet<u32>> {
+    fs::read_to_string(path)?
+        .lines()
+        .filter(|line| line.ends_with("\tnowhere"))
+        .map(number)
+        .collect()
+}
+
+fn number(line: &str) -> Result<u32> {
+    Ok(line.split('\t').next().unwrap_or_default().parse()?)
 }

@@ -1,10 +1,11 @@
 //! Mutant schemata: all mutants of cargo-mutants in one build, each behind a number that a process is given.
 //!
 //! ```text
-//! schemata plant LIST DROPPED TREE PLANTED   changes the sources of TREE, says which mutants are not in
-//! schemata drop LINES DROPPED <MESSAGES      drops those that the compiler refuses; the messages are cargo's
-//! schemata reach TESTS REACHED <MESSAGES     runs each test by itself and writes which mutants it meets
-//! schemata judge LIST DROPPED REACHED VERDICTS MILLIS   asks the tests of up to MILLIS about each mutant
+//! schemata plant LIST DROPPED TREE PLACES   puts all but the dropped into the sources of TREE, and says where
+//! schemata drop PLACES DROPPED <MESSAGES    drops those that the compiler refuses; the messages are cargo's
+//! schemata reach REACHED <PROGRAMS          runs each test by itself and writes which mutants it meets
+//! schemata judge LIST DROPPED PLACES REACHED VERDICTS MILLIS   asks the tests of up to MILLIS about each mutant
+//! schemata rest LIST DROPPED PLACES         names those of which all this says nothing
 //! ```
 
 mod errors;
@@ -13,6 +14,7 @@ mod list;
 mod plant;
 mod process;
 mod reach;
+mod rest;
 mod sites;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -24,9 +26,10 @@ fn main() -> Result<()> {
         ["plant", list, dropped, tree, lines] => plant::plant(list, dropped, tree, lines),
         ["drop", lines, dropped] => errors::drop_refused(lines, dropped),
         ["reach", reached] => reach::reach(reached),
-        ["judge", list, dropped, reached, verdicts, millis] => {
-            judge::judge(list, dropped, reached, verdicts, millis.parse()?)
+        ["judge", list, dropped, places, reached, verdicts, millis] => {
+            judge::judge(list, [dropped, places], reached, verdicts, millis.parse()?)
         }
+        ["rest", list, dropped, places] => rest::rest(list, dropped, places),
         _ => Err("see the head of main.rs for how it is called".into()),
     }
 }

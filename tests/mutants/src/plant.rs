@@ -28,7 +28,7 @@ pub fn plant(list: &str, dropped: &str, tree: &str, lines: &str) -> Result<()> {
             writeln!(places, "{number}\t{file}\t{first}\t{last}")?;
         }
         for number in without {
-            writeln!(places, "{number}\tnot here\t0\t0")?;
+            writeln!(places, "{number}\tnowhere")?;
         }
         fs::write(tree.join(file), planted.out)?;
     }

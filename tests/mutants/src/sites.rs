@@ -52,7 +52,7 @@ enum Node {
     },
     Whole(Range<usize>),
     /// `a && let …`, where the language allows no `||`, or an arm of a match whose `_` has a guard.
-    NotHere,
+    Nowhere,
 }
 
 impl Nodes<'_> {
@@ -83,7 +83,7 @@ impl<'ast> Visit<'ast> for Nodes<'_> {
         let chain =
             matches!(node.op, syn::BinOp::And(_)) && (has_let(&node.left) || has_let(&node.right));
         let found = if chain {
-            Node::NotHere
+            Node::Nowhere
         } else {
             Node::Binary { whole: self.range(node), operator: self.range(&node.op) }
         };
@@ -101,7 +101,7 @@ impl<'ast> Visit<'ast> for Nodes<'_> {
         let catches_all = node.arms.iter().any(|arm| matches!(arm.pat, syn::Pat::Wild(_)));
         for arm in &node.arms {
             let pattern = self.range(&arm.pat);
-            let found = if catches_all { Node::Arm { pattern } } else { Node::NotHere };
+            let found = if catches_all { Node::Arm { pattern } } else { Node::Nowhere };
             self.found.insert((Genre::MatchArm, arm.span().start()), found);
         }
         visit::visit_expr_match(self, node);
@@ -160,7 +160,7 @@ fn alternative(nodes: &Nodes<'_>, mutant: &Mutant) -> Result<Option<(Range<usize
     }
     let node = nodes.found.get(&(mutant.genre, mutant.start));
     Ok(match node.cloned().ok_or(format!("nothing is where this should be: {}", mutant.name))? {
-        Node::NotHere => None,
+        Node::Nowhere => None,
         Node::Binary { whole, operator } => {
             let (left, right) =
                 (&text[whole.start..operator.start], &text[operator.end..whole.end]);
