@@ -333,7 +333,7 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    const BUCKET: TokenBucket = TokenBucket::new(crate::valid!(
+    pub(super) const BUCKET: TokenBucket = TokenBucket::new(crate::valid!(
         RateLimitConfig::builder()
             .max_requests(10)
             .time_window(Duration::from_secs(1))
@@ -342,7 +342,7 @@ mod tests {
     ));
 
     /// What a limit answers in a history that asks everything, and says something else each time.
-    fn answers<L: Limit>(limit: L) -> Vec<String> {
+    pub(super) fn answers<L: Limit>(limit: L) -> Vec<String> {
         let [start, late, early] = [10_u64, 20, 0].map(|s| Instant::from_nanos(s * 1_000_000_000));
         let mut state = L::FRESH;
         let mut said = Vec::new();

@@ -105,3 +105,24 @@ impl LivenessGate {
         self.closed = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_closed_gate_says_by_what_and_since_when_until_it_is_opened() {
+        let at = |second| Instant::from_duration(Duration::from_secs(second));
+        let mut health = HealthRegistry::<&str, 1>::new(at(0));
+        let radio = health.register("radio", Duration::from_secs(10), at(0)).unwrap();
+        let mut gate = LivenessGate::new();
+        assert!(gate.may_feed(&health, at(9)).is_ok() && gate.closed().is_none());
+        let closed = gate.may_feed(&health, at(10)).unwrap_err();
+        assert_eq!((closed.check(), closed.since()), (radio, at(10)));
+        assert_eq!(gate.may_feed(&health, at(11)), Err(closed), "as it was");
+        assert_eq!(gate.closed(), Some(closed));
+        gate.reset();
+        assert_eq!(gate.closed(), None);
+    }
+}

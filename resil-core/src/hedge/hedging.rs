@@ -51,3 +51,26 @@ impl<P: Borrow<HedgePolicy>> Hedging for Hedge<P> {
         self.record_latency(since, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_tells_of_latencies_and_another_policy_keeps_them() {
+        let (since, now) = (Instant::from_nanos(1_000_000), Instant::from_nanos(9_000_000));
+        let mut state = HedgeState::FRESH;
+        Hedging::record_latency(&mut Bound::new(&HedgePolicy::DEFAULT, &mut state), since, now);
+        assert_eq!(state.samples(), 1);
+
+        let mut hedge = Hedge::new(HedgePolicy::builder().min_samples(1).build().unwrap());
+        Hedging::record_latency(&mut hedge, since, now);
+        let due = hedge.due(0, now);
+        assert!(due > Some(Instant::from_nanos(17_000_000)), "after 8 ms");
+        hedge
+            .reconfigure(HedgePolicy::builder().min_samples(2).max_hedges(2).build().unwrap(), now);
+        assert_eq!((hedge.due(0, now), hedge.policy().max_hedges()), (None, 2));
+        Hedging::record_latency(&mut hedge, since, now);
+        assert_eq!(hedge.due(0, now), due);
+    }
+}

@@ -87,3 +87,31 @@ impl<L: Limit> Limit for PerRequest<L> {
         self.0.rescale(&old.0, state, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::TokenBucket;
+    use super::super::tests::BUCKET;
+    use super::*;
+
+    #[test]
+    fn each_request_costs_one_and_all_else_is_the_limits() {
+        let [now, later, early] = [10, 11, 1].map(|s| Instant::from_nanos(s * 1_000_000_000));
+        let (limit, mut state) = (BUCKET.per_request(), TokenBucket::FRESH);
+        assert_eq!((limit.capacity(), limit.available(&state, now)), (u32::MAX, u32::MAX));
+        let charges = [1, 100, u32::MAX].map(|cost| limit.try_acquire(&mut state, cost, now));
+        assert!(limit.peek(&state, 1, now).is_err() && limit.peek(&state, 0, now).is_ok());
+        assert_eq!(limit.available(&state, now), 0);
+        assert_eq!(limit.next_deadline(&state, now), BUCKET.next_deadline(&state, now));
+        assert_eq!([now, later].map(|now| limit.is_fresh(&state, now)), [false, true]);
+        let mut anchored = state.clone();
+        limit.reanchor(&mut anchored, early);
+        assert_ne!(anchored, state);
+        BUCKET.reanchor(&mut state, early);
+        assert_eq!(anchored, state);
+        for charge in charges.map(Result::unwrap) {
+            limit.refund(&mut state, charge, early);
+        }
+        assert_eq!(BUCKET.available(&state, early), 3);
+    }
+}
