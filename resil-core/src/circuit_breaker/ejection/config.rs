@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_themselves_are_valid() {
+        let new = EjectionConfig::<1>::builder;
+        for peers in [2, 32] {
+            assert_eq!(new().min_peers(peers).build().unwrap().min_peers(), peers);
+        }
+        for nanos in [2, LONGEST] {
+            assert!(new().window(Duration::from_nanos(nanos)).build().is_ok(), "{nanos}");
+        }
+    }
+
+    #[test]
     fn at_least_one_may_be_ejected_and_never_the_last_of_several() {
         let half = EjectionConfig::DEFAULT;
         let all: EjectionConfig =
