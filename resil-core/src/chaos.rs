@@ -123,3 +123,22 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_no_fault_and_only_a_delay_delays() {
+        let (now, later) = (Instant::from_nanos(5), Fault::Delay { nanos: 7 });
+        for fault in [Fault::Error, Fault::Drop, Fault::Duplicate, later] {
+            assert!(fault.is_some(), "{fault:?}");
+        }
+        assert!(!Fault::None.is_some());
+        assert_eq!(
+            (later.until(now), later.delay()),
+            (Instant::from_nanos(12), Duration::from_nanos(7))
+        );
+        assert_eq!((Fault::Drop.until(now), Fault::Drop.delay()), (now, Duration::ZERO));
+    }
+}

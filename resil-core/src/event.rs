@@ -254,7 +254,9 @@ mod tests {
 
     #[test]
     fn what_was_only_detected_says_so_and_is_not_loud() {
-        let event = Event::new(EventKind::BreakerOpened, 1, 0, 1, NOW).only_detected();
+        let event = Event::new(EventKind::BreakerOpened, 1, 0, 1, NOW);
+        assert!(event.is_enforced());
+        let event = event.only_detected();
         assert!(!event.is_enforced());
         assert_eq!(event.severity(), Severity::Info);
         assert_eq!(event.to_string(), "BREAKER_OPENED by 1: from 0, to 1 (only detected)");

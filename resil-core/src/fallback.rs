@@ -224,5 +224,6 @@ mod tests {
         assert_eq!((answer.as_ref().into_inner(), answer.fresh()), (&3, None));
         assert_eq!((Answer::Fresh(1).fresh(), Answer::Fresh(1).code()), (Some(1), None));
         assert_eq!(Answer::Fresh(1).health(), HealthStatus::Healthy);
+        assert!(!Answer::Fresh(1).is_degraded());
     }
 }

@@ -324,3 +324,51 @@ impl<L: Limit> Limit for &L {
         (**self).take(word, cost, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    pub(super) const BUCKET: TokenBucket = TokenBucket::new(crate::valid!(
+        RateLimitConfig::builder()
+            .max_requests(10)
+            .time_window(Duration::from_secs(1))
+            .burst_size(3)
+            .build()
+    ));
+
+    /// What a limit answers in a history that asks everything, and says something else each time.
+    pub(super) fn answers<L: Limit>(limit: L) -> Vec<String> {
+        let [start, late, early] = [10_u64, 20, 0].map(|s| Instant::from_nanos(s * 1_000_000_000));
+        let mut state = L::FRESH;
+        let mut said = Vec::new();
+        said.push(format!("{:?} {}", limit.config(), limit.capacity()));
+        let first = limit.try_acquire(&mut state, 1, start);
+        let more = limit.try_acquire(&mut state, 2, start);
+        said.push(format!("{first:?} {more:?} {:?}", limit.try_acquire(&mut state, 1, start)));
+        said.push(format!("{:?} {:?}", limit.peek(&state, 0, start), limit.peek(&state, 1, start)));
+        said.push(format!("{:?}", limit.next_deadline(&state, start)));
+        limit.refund(&mut state, more.unwrap(), start);
+        said.push(format!("{} {}", limit.available(&state, start), limit.available(&state, late)));
+        said.push(format!("{} {}", limit.is_fresh(&state, start), limit.is_fresh(&state, late)));
+        for carried in [limit.inherit(&limit, &state, start), limit.rescale(&limit, &state, start)]
+        {
+            said.push(format!("{carried:?}"));
+        }
+        limit.reanchor(&mut state, early);
+        said.push(format!("{} {state:?}", limit.is_fresh(&state, start)));
+        let word = L::word(&mut state).copied();
+        said.push(format!("{} {word:?}", L::IS_WORD));
+        said.push(format!("{:?}", limit.take(word.unwrap_or_default(), 1, late)));
+        said
+    }
+
+    #[test]
+    fn a_reference_to_a_limit_is_that_limit() {
+        assert_eq!(answers(&BUCKET), answers(BUCKET));
+    }
+}

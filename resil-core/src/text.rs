@@ -139,6 +139,21 @@ mod tests {
     use std::string::ToString;
 
     #[test]
+    fn a_mark_at_the_end_is_a_cut_made_elsewhere_and_one_before_a_cut_is_text() {
+        let elsewhere = Text::<16>::from("abc…");
+        assert_eq!((elsewhere.as_str(), elsewhere.is_cut()), ("abc", true));
+        let here = Text::<4>::from("a…z");
+        assert_eq!((here.as_str(), here.is_cut()), ("a…", true));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_is_no_text_is_refused_with_what_was_expected() {
+        let refused = serde_json::from_str::<Text<4>>("5").unwrap_err();
+        assert!(refused.to_string().contains("expected a string"), "{refused}");
+    }
+
+    #[test]
     fn text_is_cut_between_characters_and_stays_cut() {
         let mut text = Text::<4>::from("aéß");
         assert_eq!((text.as_str(), text.is_cut()), ("aé", true), "ß would end at byte 5");

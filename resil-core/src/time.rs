@@ -272,6 +272,17 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_is_exact_up_to_the_last_nanosecond_of_a_word() {
+        let longest = Duration::from_nanos(u64::MAX);
+        let second = Duration::new(longest.as_secs(), 0);
+        assert_eq!(saturating_nanos(second), u64::MAX / SECOND * SECOND);
+        assert_eq!(saturating_nanos(longest - Duration::from_nanos(1)), u64::MAX - 1);
+        for longer in [longest, second + Duration::from_secs(1), second * 3, Duration::MAX] {
+            assert_eq!(saturating_nanos(longer), u64::MAX, "{longer:?}");
+        }
+    }
+
+    #[test]
     fn conversions_with_duration_are_total() {
         for nanos in [0, 1, SECOND - 1, SECOND, u64::MAX] {
             let instant = Instant::from_nanos(nanos);

@@ -129,3 +129,44 @@ impl<L: ConcurrencyLimit> ConcurrencyLimit for &L {
         (**self).inherit(old, state, now)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adaptive::Aimd;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    /// What a limit answers in a history that asks everything, and says something else each time.
+    fn answers<L: ConcurrencyLimit>(limit: L) -> Vec<String> {
+        let [start, end] = [1_000, 2_000_000].map(Instant::from_nanos);
+        let mut state = limit.start();
+        let mut said = Vec::new();
+        let fresh = limit.is_fresh(&state);
+        let permit = limit.try_acquire(&mut state, || 0, start).unwrap();
+        let lost = limit.try_acquire(&mut state, || 0, start).unwrap();
+        said.push(format!(
+            "{permit:?} {} {fresh} {}",
+            limit.in_flight(&state),
+            limit.is_fresh(&state)
+        ));
+        let recorded = limit.record(&mut state, permit, Outcome::Abandoned, || 0, end);
+        said.push(format!("{recorded:?} {}", limit.limit(&state, end)));
+        said.push(format!(
+            "{:?} {:?}",
+            limit.next_deadline(&state, start),
+            limit.available(&state, end)
+        ));
+        said.push(format!("{:?}", limit.inherit(&limit, &state, end)));
+        limit.reset(&mut state);
+        said.push(format!("{state:?} {}", limit.in_flight(&state)));
+        said.push(format!("{:?}", limit.record(&mut state, lost, Outcome::Success, || 0, end)));
+        said
+    }
+
+    #[test]
+    fn a_reference_to_a_limit_is_that_limit() {
+        assert_eq!(answers(&Aimd::default()), answers(Aimd::default()));
+    }
+}

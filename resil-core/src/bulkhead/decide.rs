@@ -151,6 +151,7 @@ mod tests {
         let none = FOUR.try_acquire(&mut state, 0, Low, NOW).unwrap();
         assert_eq!(FOUR.record(&mut state, none, Outcome::Success, NOW), Recorded::Released);
         assert_eq!(state.held(), 4);
+        assert!(!FOUR.is_fresh(&state));
         assert_eq!(FOUR.record(&mut state, all, Outcome::Success, NOW), Recorded::Released);
         assert!(FOUR.is_fresh(&state));
     }

@@ -303,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn a_place_that_nobody_has_is_removed_by_nobody() {
+        let mut places = FixedPlaces::<2>::new();
+        assert!(Places::remove(&mut places, 0).is_none());
+        let waiter = Waiter { ticket: 7, weight: 1, priority: Low, permit: None, waker: None };
+        assert!(Places::insert(&mut places, 0, waiter).is_ok());
+        assert!(Places::remove(&mut places, 1).is_none());
+        assert_eq!(Places::remove(&mut places, 0).map(|waiter| waiter.ticket), Some(7));
+    }
+
+    #[test]
     fn a_ticket_that_is_gone_reaches_nobody() {
         let mut queue = Queue::new(FixedPlaces::new());
         let _all = queue.pass(&FOUR, 4, Normal, NOW).unwrap();
@@ -337,5 +347,9 @@ mod tests {
         assert!(got(&mut queue, ticket).is_some());
         queue.inherit(&FOUR, &eight, NOW);
         assert_eq!((queue.held(), queue.available(&FOUR, High)), (8, 0));
+        let none = BulkheadConfig::builder().max_concurrent(1).build().unwrap();
+        queue.reset(&FOUR);
+        queue.inherit(&none, &FOUR, NOW);
+        assert_eq!((queue.held(), queue.available(&none, High)), (0, 1));
     }
 }

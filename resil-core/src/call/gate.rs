@@ -234,3 +234,110 @@ impl<G: Gate> Gate for &mut G {
         (**self).needs_end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::hedge::Hedging;
+    use crate::call::{Budget, Extra, Layers};
+    use crate::hedge::{Hedge, HedgePolicy};
+
+    /// To whom the end matters, or does not.
+    struct Reads(bool);
+
+    impl Gate for Reads {
+        type Permit = ();
+        type Report = ();
+
+        fn try_acquire(
+            &mut self,
+            _: &Request,
+            _: &mut impl FnMut() -> u32,
+            _: Instant,
+        ) -> Result<(), Rejected> {
+            Ok(())
+        }
+
+        fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
+
+        fn needs_end(&self) -> bool {
+            self.0
+        }
+    }
+
+    impl Budget for Reads {
+        type Charge = ();
+
+        fn begin(&mut self, _: Instant) {}
+
+        fn try_withdraw(&mut self, _: Extra, _: Instant) -> Result<(), Rejected> {
+            Ok(())
+        }
+
+        fn settle(&mut self, _: Option<()>, _: Outcome, _: Instant) {}
+
+        fn refund(&mut self, (): (), _: Instant) {}
+
+        fn needs_end(&self) -> bool {
+            self.0
+        }
+    }
+
+    /// One that says nothing about it.
+    struct Silent;
+
+    impl Gate for Silent {
+        type Permit = ();
+        type Report = ();
+
+        fn try_acquire(
+            &mut self,
+            _: &Request,
+            _: &mut impl FnMut() -> u32,
+            _: Instant,
+        ) -> Result<(), Rejected> {
+            Ok(())
+        }
+
+        fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
+    }
+
+    impl Budget for Silent {
+        type Charge = ();
+
+        fn begin(&mut self, _: Instant) {}
+
+        fn try_withdraw(&mut self, _: Extra, _: Instant) -> Result<(), Rejected> {
+            Ok(())
+        }
+
+        fn settle(&mut self, _: Option<()>, _: Outcome, _: Instant) {}
+
+        fn refund(&mut self, (): (), _: Instant) {}
+    }
+
+    #[test]
+    fn the_end_matters_to_gates_if_it_matters_to_one_of_them() {
+        for bits in 0..8_u8 {
+            let [a, b, c] = [1, 2, 4].map(|bit| bits & bit != 0);
+            assert_eq!(Gate::needs_end(&(Reads(a), Reads(b))), a || b, "{bits}");
+            assert_eq!(Gate::needs_end(&(Reads(a), Reads(b), Reads(c))), bits != 0, "{bits}");
+            assert_eq!(Gate::needs_end(&&mut Reads(a)), a, "{bits}");
+            assert_eq!(Budget::needs_end(&&mut Reads(a)), a, "{bits}");
+        }
+        assert!(Gate::needs_end(&Silent) && Budget::needs_end(&Silent), "to be on the safe side");
+        assert!(!Gate::needs_end(&()) && !Budget::needs_end(&()));
+    }
+
+    #[test]
+    fn the_end_matters_to_a_call_if_it_matters_to_one_of_its_layers() {
+        fn needs_end<G: Gate, B: Budget, H: Hedging>(mut layers: Layers<G, B, H>) -> bool {
+            crate::call::first::needs_end(&mut layers)
+        }
+        for (attempt, budget) in [(false, false), (false, true), (true, false), (true, true)] {
+            let layers = || Layers::new(Reads(attempt)).with_budget(Reads(budget));
+            assert_eq!(needs_end(layers()), attempt || budget);
+            assert!(needs_end(layers().with_hedge(&mut Hedge::new(HedgePolicy::DEFAULT))));
+        }
+    }
+}

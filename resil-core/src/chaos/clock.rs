@@ -170,7 +170,17 @@ mod tests {
             let error = Skew::NONE.corrected_every(period).unwrap_err();
             assert_eq!(error.setting(), "corrected_every");
         }
+        assert!(Skew::NONE.corrected_every(Duration::from_nanos(Scale::MAX_FROM)).is_ok());
         assert!(Skew::NONE.drift(-999_999).is_ok() && Skew::NONE.drift(i32::MAX).is_ok());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_shows_another_time_from_then_on() {
+        let truth = crate::ManualClock::new(Instant::from_nanos(100));
+        let mut clock = SkewedClock::new(&truth, Skew::NONE);
+        assert_eq!(clock.now(), Instant::from_nanos(100));
+        clock.set(Skew::NONE.ahead(Duration::from_nanos(5)));
+        assert_eq!(clock.now(), Instant::from_nanos(105));
     }
 
     #[test]

@@ -99,3 +99,35 @@ impl<P: Borrow<ChaosPolicy>> Chaos<P> {
         self.policy = policy;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_begins_and_ends_below_its_chance_and_not_at_it() {
+        // A seed whose first number is just a chance that can be set: one in 4,295 is.
+        let (seed, rate) = (0_u64..)
+            .find_map(|seed| {
+                let first = Stream::new(seed).next_u32();
+                let rate = (u64::from(first) * 1_000_000).div_ceil(1 << 32) as u32;
+                let chance = (1..1_000_000).contains(&rate).then(|| bursts(rate, 1).begin)?;
+                (chance == u64::from(first)).then_some((seed, rate))
+            })
+            .unwrap();
+        for (begin, begins) in [(rate - 1, false), (rate, false), (rate + 1, true)] {
+            let mut state = ChaosState::new(Stream::new(seed));
+            let _ = bursts(begin, 1).inject(&mut state);
+            assert_eq!(state.in_burst(), begins, "{begin} of {rate}");
+        }
+        for (end, ends) in [(rate - 1, false), (rate, false), (rate + 1, true)] {
+            let mut state = ChaosState { stream: Stream::new(seed), in_burst: true };
+            let _ = bursts(1, end).inject(&mut state);
+            assert_eq!(state.in_burst(), !ends, "{end} of {rate}");
+        }
+    }
+
+    fn bursts(begin: u32, end: u32) -> ChaosPolicy {
+        ChaosPolicy::builder().bursts(begin, end).build().unwrap()
+    }
+}

@@ -376,6 +376,11 @@ mod tests {
             .build()
             .unwrap();
         assert_eq!(config.lease(), 2 * longest);
+        assert_eq!(config.probes(), MAX_PROBES);
+        let lease = CircuitBreakerConfig::builder().lease(longest);
+        assert_eq!(lease.build().unwrap().lease(), longest);
+        let all = CircuitBreakerConfig::builder().probes(4).success_rate(Ratio::percent(50), 4);
+        assert_eq!(all.build().unwrap().success_threshold(), 2, "all of the probes");
         assert!(CircuitBreakerConfig::builder().timeout(Duration::from_nanos(1)).build().is_ok());
         let slowly = CircuitBreakerConfig::builder().multiplier(Ratio::new(101, 100));
         assert!(slowly.build().is_ok(), "ten times the timeout is reached at the 233rd opening");
@@ -392,5 +397,11 @@ mod tests {
         assert_eq!(lease(new().timeout(seconds(5)).attempt_timeout(seconds(2))), 5);
         assert_eq!(lease(new().timeout(seconds(5)).attempt_timeout(seconds(20))), 40);
         assert_eq!(lease(new().lease(seconds(7))), 7, "configured");
+        assert_eq!(lease(new().attempt_timeout(seconds(6)).lease(seconds(7))), 7);
+        let slow = |nanos: u64| {
+            let slow = new().count_window::<1>(4).slow_calls(seconds(nanos), Ratio::ONE);
+            slow.build().unwrap().lease().as_secs()
+        };
+        assert_eq!((slow(29), slow(31)), (60, 62), "twice what is slow, where that is more");
     }
 }

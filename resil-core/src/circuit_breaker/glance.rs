@@ -139,6 +139,7 @@ impl<W: Window> CircuitBreakerConfig<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::{Bound, Gate};
     use crate::circuit_breaker::{CircuitBreaker, CountWindow};
     use crate::outcome::FailureClass;
     use core::time::Duration;
@@ -151,6 +152,34 @@ mod tests {
             .slow_calls(Duration::from_secs(1), crate::Ratio::ONE)
             .build()
     );
+
+    /// Whether it matters when the next success ends, after calls that succeeded (s) or failed (x).
+    fn needs_end<W: Window>(policy: &CircuitBreakerConfig<W>, calls: &str) -> bool {
+        let (mut breaker, now) = (CircuitBreaker::new(policy), Instant::EPOCH);
+        for call in calls.chars() {
+            let permit = breaker.try_acquire(0, now).unwrap();
+            let failed = Outcome::Failure(FailureClass::Transient);
+            breaker.record(permit, if call == 'x' { failed } else { Outcome::Success }, 0, now);
+        }
+        let mut state = breaker.as_state().clone();
+        let answers = [
+            policy.needs_end(breaker.as_state()),
+            Gate::needs_end(&breaker),
+            Bound::new(policy, &mut state).needs_end(),
+        ];
+        assert!(answers == [answers[0]; 3], "{answers:?}");
+        answers[0]
+    }
+
+    #[test]
+    fn when_a_success_ends_matters_to_what_may_change_by_it() {
+        let consecutive = CircuitBreakerConfig::DEFAULT;
+        assert!(!needs_end(&consecutive, "") && !needs_end(&consecutive, "sx"));
+        assert!(needs_end(&consecutive, "xxxxx"), "the next one is a probe");
+        assert!(needs_end(&LAST_FOUR, "sss") && needs_end(&LAST_FOUR, "xsss"));
+        assert!(!needs_end(&LAST_FOUR, "ssss"), "there is nothing to forget");
+        assert!(needs_end(&AND_SLOW, "ssss"), "it may be slow");
+    }
 
     #[test]
     fn a_success_is_told_at_a_glance_while_there_is_no_failure_to_forget() {

@@ -67,3 +67,89 @@ impl<W: Window> CircuitBreakerConfig<W> {
         CircuitBreakerState { core, stats }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::{CircuitBreaker, State};
+    use crate::outcome::{FailureClass, Outcome};
+    use crate::ratio::Ratio;
+    use core::time::Duration;
+
+    const FAILED: Outcome = Outcome::Failure(FailureClass::Transient);
+    const DOUBLING: CircuitBreakerConfig = crate::valid!(
+        CircuitBreakerConfig::builder()
+            .failure_threshold(3)
+            .success_threshold(2)
+            .timeout(Duration::from_nanos(100))
+            .multiplier(Ratio::new(2, 1))
+            .build()
+    );
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    type Breaker = CircuitBreaker<CircuitBreakerConfig>;
+
+    fn tell(breaker: &mut Breaker, outcome: Outcome, now: u64) {
+        let permit = breaker.try_acquire(0, at(now)).unwrap();
+        breaker.record(permit, outcome, 0, at(now));
+    }
+
+    fn spare(breaker: &mut Breaker, now: u64) {
+        let mut state = breaker.as_state().clone();
+        DOUBLING.spare(&mut state, at(now));
+        *breaker = CircuitBreaker::from_parts(DOUBLING, state);
+    }
+
+    fn opened_once() -> Breaker {
+        let mut breaker = CircuitBreaker::new(DOUBLING);
+        (0..3).for_each(|_| tell(&mut breaker, FAILED, 0));
+        breaker
+    }
+
+    #[test]
+    fn an_only_opening_that_is_taken_back_leaves_nothing_to_remember() {
+        let mut breaker = opened_once();
+        spare(&mut breaker, 50);
+        assert!(breaker.glance().try_acquire(at(50)).is_some(), "closed, and not settling");
+        (0..3).for_each(|_| tell(&mut breaker, FAILED, 50));
+        assert_eq!(breaker.next_deadline(at(50)), Some(at(150)));
+    }
+
+    #[test]
+    fn an_opening_that_is_taken_back_leaves_those_before_it() {
+        let mut breaker = opened_once();
+        tell(&mut breaker, FAILED, 100);
+        assert_eq!(breaker.next_deadline(at(100)), Some(at(300)), "the second lasts twice as long");
+        spare(&mut breaker, 150);
+        (0..3).for_each(|_| tell(&mut breaker, FAILED, 150));
+        assert_eq!(breaker.next_deadline(at(150)), Some(at(350)), "so does the one in its place");
+    }
+
+    #[test]
+    fn only_probes_lose_what_they_said_and_only_to_another_verdict() {
+        let one = CircuitBreakerConfig::builder().failure_threshold(3).build().unwrap();
+        let mut breaker = CircuitBreaker::new(DOUBLING);
+        (0..2).for_each(|_| tell(&mut breaker, FAILED, 0));
+        let closed = one.inherit(&DOUBLING, breaker.as_state(), at(0));
+        assert_eq!(one.failures(&closed), 2);
+
+        let mut breaker = opened_once();
+        tell(&mut breaker, Outcome::Success, 100);
+        let longer = CircuitBreakerConfig::builder().success_threshold(2).build().unwrap();
+        let state = longer.inherit(&DOUBLING, breaker.as_state(), at(100));
+        let mut breaker = CircuitBreaker::from_parts(longer, state);
+        tell(&mut breaker, Outcome::Success, 100);
+        assert_eq!(breaker.state(at(100)), State::Closed, "the first success still counts");
+
+        let three = CircuitBreakerConfig::builder().success_threshold(3).build().unwrap();
+        let mut breaker = opened_once();
+        tell(&mut breaker, Outcome::Success, 100);
+        let state = three.inherit(&DOUBLING, breaker.as_state(), at(100));
+        let mut breaker = CircuitBreaker::from_parts(three, state);
+        (0..2).for_each(|_| tell(&mut breaker, Outcome::Success, 100));
+        assert_eq!(breaker.state(at(100)), State::HalfOpen, "it counts no more");
+    }
+}

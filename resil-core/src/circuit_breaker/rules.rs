@@ -219,3 +219,31 @@ impl Core {
 pub(super) const fn refused_until(until: Instant) -> Rejected {
     Rejected::new(ErrorCode::CircuitBreakerOpen, RetryAt::At(until))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
+    use crate::outcome::{FailureClass, Outcome, RetryAt};
+    use crate::time::Instant;
+    use core::time::Duration;
+
+    #[test]
+    fn a_clock_that_steps_back_by_a_nanosecond_brings_the_end_closer_by_one() {
+        let at = Instant::from_nanos;
+        let policy = CircuitBreakerConfig::builder().failure_threshold(1);
+        let policy = policy.timeout(Duration::from_nanos(100)).build().unwrap();
+        let mut breaker = CircuitBreaker::new(policy);
+        let permit = breaker.try_acquire(0, at(10)).unwrap();
+        breaker.record(permit, Outcome::Failure(FailureClass::Transient), 0, at(10));
+        for (now, end) in [(10, 110), (9, 109), (8, 108), (108, 108)] {
+            let retry = breaker.try_acquire(0, at(now)).map_err(|refused| refused.retry());
+            if now < end {
+                assert_eq!(retry.unwrap_err(), RetryAt::At(at(end)), "at {now}");
+                assert_eq!(breaker.peek(at(now)).unwrap_err().retry(), RetryAt::At(at(end)));
+            } else {
+                assert!(retry.is_ok(), "at {now}");
+            }
+        }
+        assert!(breaker.peek(at(109)).is_err(), "the only probe is out");
+    }
+}

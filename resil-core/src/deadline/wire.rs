@@ -133,6 +133,9 @@ mod tests {
         }
         assert_eq!(after(7).wire(Instant::MAX).remaining, Some(0), "past");
         assert_eq!(after(u64::MAX - 1).wire(Instant::EPOCH).remaining, Some(u32::MAX));
+        let days = |nanos: u64| after(nanos).wire(Instant::EPOCH).remaining;
+        assert_eq!(days((u64::from(u32::MAX) << 20) - 1), Some(u32::MAX - 1));
+        assert_eq!(days((1 << 52) + (3 << 20)), Some(u32::MAX), "and not what is above 52 days");
         assert_eq!(CallContext::default().wire(Instant::EPOCH).remaining, None);
     }
 

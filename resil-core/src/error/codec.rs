@@ -183,7 +183,8 @@ impl<'de> Visitor<'de> for AnyKind {
 
 #[cfg(test)]
 mod tests {
-    use crate::error::{ErrorCode, Value, WireError};
+    use super::AnyKind;
+    use crate::error::{Details, ErrorCode, Value, WireError};
     use crate::outcome::RetryAt;
     use crate::time::Instant;
     use core::time::Duration;
@@ -213,6 +214,32 @@ mod tests {
             WireError::new(ErrorCode::UnknownError, "").with_detail("details_cut", 999u16),
             WireError::new(ErrorCode::UnknownError, "\"\\\n\u{0}").with_detail("", u64::MAX),
         ])
+    }
+
+    #[test]
+    fn details_are_a_map_that_says_how_many_did_not_fit() {
+        let mut details = Details::<2>::new();
+        details.push("a", 1_u8);
+        let counted = |details: &Details<2>| {
+            let mut frame = [0; 64];
+            let frame = postcard::to_slice(details, &mut frame).unwrap();
+            (serde_json::to_string(details).unwrap(), frame[0])
+        };
+        assert_eq!(counted(&details), (r#"{"a":1}"#.to_string(), 1));
+        details.push("b", 2_u8);
+        assert_eq!(counted(&details), (r#"{"a":1,"b":2}"#.to_string(), 2));
+        details.push("c", 3_u8);
+        details.push("d", 4_u8);
+        assert_eq!(counted(&details), (r#"{"a":1,"b":2,"details_cut":2}"#.to_string(), 3));
+    }
+
+    #[test]
+    fn what_is_something_else_is_refused_with_what_was_expected() {
+        let json = r#"{"error_code":9001,"message":"","details":5}"#;
+        let refused = serde_json::from_str::<WireError>(json).unwrap_err().to_string();
+        assert!(refused.contains("expected a map of details"), "{refused}");
+        let expected: &dyn serde::de::Expected = &AnyKind;
+        assert_eq!(expected.to_string(), "a value");
     }
 
     #[test]

@@ -216,7 +216,7 @@ mod tests {
         for a in 0..5 {
             log.push(numbered(a));
         }
-        assert_eq!(log.next, 3);
+        assert_eq!((log.next, log.len()), (3, 3));
         assert_eq!(log.read(&mut cursor).map(|event| event.a()), Some(2));
         assert_eq!((cursor.lost(), log.waiting(&cursor)), (2, 2));
         assert!(log.iter().map(|event| event.a()).eq(2..5));
@@ -226,6 +226,7 @@ mod tests {
     #[test]
     fn counters_of_losses_stay_at_their_end() {
         let mut log = EventLog::<1>::new();
+        assert_eq!(log.len(), 0);
         log.lost = u32::MAX;
         log.push(numbered(0));
         log.push(numbered(1));

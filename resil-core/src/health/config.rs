@@ -213,6 +213,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn groups_together_are_those_of_both_and_each_once() {
+        let both = Groups::LIVENESS.with(Groups::READINESS);
+        assert_eq!(both.with(Groups::LIVENESS), both);
+        assert_eq!(both.with(Groups::STARTUP), Groups::ALL);
+        assert_eq!(Groups::NONE.with(Groups::NONE), Groups::NONE);
+    }
+
+    #[test]
+    fn a_criticality_is_a_word() {
+        let words =
+            [Criticality::Critical, Criticality::Optional].map(|one| std::format!("{one:>9}"));
+        assert_eq!(words, [" critical", " optional"]);
+    }
+
+    #[test]
     fn what_does_not_hold_names_its_setting() {
         let setting = |builder: CheckConfigBuilder| builder.build().unwrap_err().setting();
         let builder = CheckConfig::builder(Duration::from_secs(1));

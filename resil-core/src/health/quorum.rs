@@ -156,6 +156,8 @@ mod tests {
 
     #[test]
     fn too_few_known_peers_are_never_healthy() {
+        let quorum = Quorum::new(3, 2).unwrap();
+        assert_eq!((quorum.healthy(), quorum.degraded()), (3, 2));
         let quorum = Quorum::new(3, 1).unwrap();
         for (peers, status) in [(0, Unhealthy), (1, Degraded), (2, Degraded), (3, Healthy)] {
             let verdict = quorum.judge((0..peers).map(|_| CheckStatus::Known(Healthy)));

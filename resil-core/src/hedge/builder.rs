@@ -122,3 +122,45 @@ impl HedgePolicyBuilder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_themselves_are_valid() {
+        let (new, nanos) = (HedgePolicy::builder, Duration::from_nanos);
+        let longest = nanos(1 << 46);
+        for builder in [
+            new().quantile(Ratio::new(1, 2)),
+            new().quantile(Ratio::new(99, 100)),
+            new().min_samples(1),
+            new().min_samples(127),
+            new().max_hedges(1),
+            new().max_hedges(4),
+            new().min_delay(nanos(8)),
+            new().min_delay(longest).max_delay(longest),
+        ] {
+            assert!(builder.build().is_ok(), "{builder:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_them_is_refused_by_name() {
+        let (new, nanos) = (HedgePolicy::builder, Duration::from_nanos);
+        for (builder, setting) in [
+            (new().quantile(Ratio::new(49, 100)), "quantile"),
+            (new().quantile(Ratio::new(991, 1_000)), "quantile"),
+            (new().quantile(Ratio::new(1, 0)), "quantile"),
+            (new().min_samples(0), "min_samples"),
+            (new().min_samples(128), "min_samples"),
+            (new().max_hedges(0), "max_hedges"),
+            (new().max_hedges(5), "max_hedges"),
+            (new().min_delay(nanos(7)), "min_delay"),
+            (new().min_delay(nanos((1 << 46) + 1)), "min_delay"),
+            (new().min_delay(nanos(10)).max_delay(nanos(9)), "max_delay"),
+        ] {
+            assert_eq!(builder.build().unwrap_err().setting(), setting);
+        }
+    }
+}

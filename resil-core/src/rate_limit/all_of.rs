@@ -240,8 +240,40 @@ impl<A: Limit, B: Limit> Limit for AllOf<A, B> {
 #[cfg(test)]
 mod tests {
     use super::super::TokenBucket;
+    use super::super::tests::BUCKET;
     use super::*;
     use crate::error::ErrorCode;
+
+    #[test]
+    fn two_limits_together_are_as_full_as_the_emptier_and_fresh_when_both_are() {
+        let seconds = |s: u64| Instant::from_nanos(s * 1_000_000_000);
+        let slow = RateLimitConfig::builder().max_requests(1).burst_size(2);
+        let slow = slow.time_window(core::time::Duration::from_secs(10)).build().unwrap();
+        let (fast, slow) = (BUCKET, TokenBucket::new(slow)); // 10 a second, and 1 in 10 s
+        let (both, now) = (AllOf::new(fast.clone(), slow.clone()), seconds(100));
+        assert_eq!(both.capacity(), 2);
+        assert_eq!(AllOf::new(slow.clone(), fast.clone()).capacity(), 2);
+
+        let mut state = AllOf::<TokenBucket, TokenBucket>::FRESH;
+        let charge = both.try_acquire(&mut state, 2, now).unwrap();
+        assert_eq!(both.next_deadline(&state, now), fast.next_deadline(&state.0, now));
+        let times = [now, seconds(101), seconds(120)];
+        assert_eq!(times.map(|now| both.is_fresh(&state, now)), [false, false, true]);
+        assert_eq!(both.next_deadline(&state, seconds(101)), Some(seconds(110)));
+
+        let mut anchored = state.clone();
+        both.reanchor(&mut anchored, seconds(5));
+        fast.reanchor(&mut state.0, seconds(5));
+        assert_ne!(anchored.1, state.1);
+        slow.reanchor(&mut state.1, seconds(5));
+        assert_eq!(anchored, state);
+
+        let mut state = AllOf::<TokenBucket, TokenBucket>::FRESH;
+        let again = both.try_acquire(&mut state, 2, now).unwrap();
+        assert_eq!(again, charge);
+        both.refund(&mut state, again, now);
+        assert_eq!((fast.available(&state.0, now), slow.available(&state.1, now)), (3, 2));
+    }
 
     #[test]
     fn the_later_refusal_is_told() {

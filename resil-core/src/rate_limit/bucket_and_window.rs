@@ -307,6 +307,35 @@ mod tests {
     }
 
     #[test]
+    fn it_changes_when_the_emptier_part_does_and_last_when_nothing_is_remembered() {
+        let next = |limit: &RateLimit<_>, state: &_, now| limit.next_deadline(state, at(now));
+        let (limit, mut state) = (four_in_forty(4), RateLimit::<ExactLog<4>>::FRESH);
+        let _spent = limit.try_acquire(&mut state, 1, at(100)).unwrap();
+        assert_eq!(next(&limit, &state, 100), Some(at(140)), "3 in both: the later");
+        assert_eq!(next(&limit, &state, 120), Some(at(140)), "4 in the bucket, 3 in the window");
+        assert!(!limit.is_fresh(&state, at(120)) && limit.is_fresh(&state, at(140)));
+
+        let (limit, mut state) = (four_in_forty(2), RateLimit::<ExactLog<4>>::FRESH);
+        let _spent = limit.try_acquire(&mut state, 1, at(100)).unwrap();
+        assert_eq!(next(&limit, &state, 100), Some(at(110)), "1 in the bucket, 3 in the window");
+        assert_eq!(next(&limit, &state, 110), Some(at(140)), "all that passes is there");
+        assert_eq!(next(&limit, &state, 140), None);
+        assert!(!limit.is_fresh(&state, at(139)) && limit.is_fresh(&state, at(140)));
+    }
+
+    #[test]
+    fn a_clock_that_stepped_back_moves_what_is_asked_to_move_and_no_request_of_nothing() {
+        let (limit, mut state) = (four_in_forty(4), RateLimit::<ExactLog<4>>::FRESH);
+        let _spent = limit.try_acquire(&mut state, 4, at(1_000)).unwrap();
+        let before = state.clone();
+        let _nothing = limit.try_acquire(&mut state, 0, at(10)).unwrap();
+        assert_eq!(state, before);
+        limit.reanchor(&mut state, at(10));
+        assert_eq!(limit.next_deadline(&state, at(10)), Some(at(50)));
+        assert!(!limit.is_fresh(&state, at(49)) && limit.is_fresh(&state, at(50)));
+    }
+
+    #[test]
     fn a_refusal_takes_nothing_from_the_part_that_was_open() {
         let limit = four_in_forty(8);
         let mut state = RateLimit::<ExactLog<4>>::FRESH;

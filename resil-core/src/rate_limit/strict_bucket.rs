@@ -169,6 +169,7 @@ impl TryFrom<RateLimitConfig> for StrictBucket {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::answers;
     use super::*;
     use core::time::Duration;
 
@@ -194,6 +195,18 @@ mod tests {
         let window = Duration::from_nanos(1 << 62);
         let error = StrictBucket::new(config(3, 2, window)).unwrap_err();
         assert_eq!(error.setting(), "burst_size");
+    }
+
+    #[test]
+    fn but_for_its_configuration_it_answers_like_its_bucket() {
+        let strict = StrictBucket::new(RateLimitConfig::DEFAULT).unwrap();
+        assert_eq!(answers(&strict)[1..], answers(strict.bucket())[1..]);
+        let other = StrictBucket::new(config(6, 5, Duration::from_secs(1))).unwrap();
+        let (mut state, now) = (BucketState::FRESH, Instant::from_nanos(1));
+        let _spent = strict.try_acquire(&mut state, 3, now).unwrap();
+        let inherited = other.inherit(&strict, &state, now);
+        assert_eq!(inherited, other.bucket().inherit(strict.bucket(), &state, now));
+        assert_eq!(other.available(&inherited, now), 2);
     }
 
     #[test]

@@ -415,3 +415,55 @@ mod tests {
         assert_eq!(lent(&tokens), own(&tokens));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::FailureClass;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const LOST: Extra = Extra::Retry(FailureClass::Transient);
+
+    /// What a policy says in a history that asks everything, and says something else each time.
+    fn says<P: BudgetPolicy>(policy: P) -> Vec<String> {
+        let [start, late] = [1_000_000_000, 3_000_000_000].map(Instant::from_nanos);
+        let mut state = P::FRESH;
+        let mut said = Vec::new();
+        (0..50).for_each(|_| policy.begin(&mut state, start));
+        said.push(format!("{state:?}"));
+        let (one, two) = (
+            policy.try_withdraw(&mut state, LOST, start),
+            policy.try_withdraw(&mut state, LOST, start),
+        );
+        said.push(format!("{one:?} {two:?} {:?}", policy.next_deadline(&state, start)));
+        policy.refund(&mut state, one.unwrap(), start);
+        said.push(format!("{state:?}"));
+        policy.settle(&mut state, Some(two.unwrap()), Outcome::Success, late);
+        said.push(format!("{state:?} {:?}", policy.inherit(&policy, &state, late)));
+        let failed = Outcome::Failure(FailureClass::Transient);
+        let _ = (0..100).map_while(|_| policy.try_withdraw(&mut state, LOST, late).ok()).count();
+        said.push(format!("{:?}", policy.peek(&state, LOST, late)));
+        policy.settle(&mut state, None, failed, late);
+        said.push(format!("{state:?}"));
+        said
+    }
+
+    #[test]
+    fn a_reference_to_a_policy_is_that_policy() {
+        assert_eq!(says(&TokenBudget::AWS), says(TokenBudget::AWS));
+        assert_eq!(says(&TokenBudget::GRPC), says(TokenBudget::GRPC));
+        assert_eq!(says(&RatioBudget::DEFAULT), says(RatioBudget::DEFAULT));
+    }
+
+    #[test]
+    fn a_policy_beside_its_state_is_told_of_calls_that_begin() {
+        let (policy, now) = (RatioBudget::DEFAULT, Instant::from_nanos(1));
+        let [mut told, mut state] = [RatioBudget::FRESH, RatioBudget::FRESH];
+        Bound::new(&policy, &mut told).begin(now);
+        policy.begin(&mut state, now);
+        assert_eq!(format!("{told:?}"), format!("{state:?}"));
+        assert_ne!(format!("{told:?}"), format!("{:?}", RatioBudget::FRESH));
+    }
+}

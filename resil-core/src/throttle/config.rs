@@ -152,6 +152,10 @@ mod tests {
         assert_eq!(setting(throttle.multiplier(Ratio::new(109, 100))), "multiplier");
         assert_eq!(setting(throttle.multiplier(Ratio::new(u16::MAX, u16::MAX))), "multiplier");
         assert!(throttle.multiplier(Ratio::new(11, 10)).build().is_ok());
+        assert!(throttle.window(Duration::from_nanos(10)).build().is_ok());
+        assert!(throttle.window(Duration::from_nanos(LONGEST)).build().is_ok());
+        let built = throttle.min_requests(7).build().unwrap();
+        assert_eq!((built.window(), built.min_requests()), (Duration::from_secs(120), 7));
         assert_eq!(setting(throttle.multiplier(Ratio::new(1, 0))), "multiplier");
         assert_eq!(setting(throttle.window(Duration::from_nanos(9))), "window");
         assert_eq!(setting(throttle.window(Duration::MAX)), "window");

@@ -88,6 +88,11 @@ const fn high_product(a: u64, b: u64) -> u64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_same_fraction_is_the_same_scale() {
+        assert_eq!(Scale::new(2_000, 3_000), Scale::new(2, 3));
+    }
+
     const NUMBERS: [u64; 17] = [
         0,
         1,

@@ -246,6 +246,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_limits_themselves_are_valid() {
+        let (gradient, longest) = (Gradient::builder(), Duration::from_nanos(LONGEST));
+        for builder in [
+            gradient.min_limit(7).initial_limit(7).max_limit(7),
+            gradient.tolerance(Ratio::ONE),
+            gradient.probe_interval(None).window(longest),
+            gradient.min_samples(1),
+            gradient.min_samples(64),
+            gradient.probe_jitter(Ratio::ONE),
+            gradient.probe_samples(1),
+            gradient.probe_samples(64),
+            gradient.probe_interval(Some(longest)),
+        ] {
+            assert!(builder.build().is_ok(), "{builder:?}");
+        }
+        let setting = |builder: GradientBuilder| builder.build().unwrap_err().setting();
+        assert_eq!(setting(gradient.probe_samples(65)), "probe_samples");
+        let longer = longest + Duration::from_nanos(1);
+        assert_eq!(setting(gradient.probe_interval(Some(longer))), "probe_interval");
+        assert_eq!(setting(gradient.probe_interval(None).window(longer)), "window");
+    }
+
+    #[test]
+    fn patience_is_an_eighth_of_the_interval_and_never_nothing() {
+        let every = |nanos: u64| {
+            let builder = Gradient::builder().window(Duration::from_nanos(1));
+            let built = builder.probe_interval(Some(Duration::from_nanos(nanos))).build().unwrap();
+            built.probe.unwrap().patience
+        };
+        assert_eq!([2, 7, 8, 15, 16].map(every), [1, 1, 1, 1, 2]);
+    }
+
+    #[test]
     fn a_setting_that_does_not_hold_is_named_pitfall_53() {
         let setting = |builder: GradientBuilder| builder.build().unwrap_err().setting();
         let gradient = Gradient::builder();

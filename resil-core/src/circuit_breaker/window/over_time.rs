@@ -157,3 +157,50 @@ impl<const K: usize> Window for TimeWindow<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
+    use crate::outcome::Outcome;
+
+    fn window<const K: usize>(
+        nanos: u64,
+    ) -> Result<CircuitBreakerConfig<TimeWindow<K>>, ConfigError> {
+        CircuitBreakerConfig::builder().time_window(Duration::from_nanos(nanos)).build()
+    }
+
+    #[test]
+    fn two_to_255_sub_windows_of_a_nanosecond_or_more_up_to_146_years() {
+        assert!(window::<1>(1_000).is_err() && window::<256>(1_000).is_err());
+        assert!(window::<2>(1).is_err() && window::<2>(LONGEST + 1).is_err());
+        assert!(
+            window::<2>(2).is_ok() && window::<255>(255).is_ok() && window::<2>(LONGEST).is_ok()
+        );
+    }
+
+    #[test]
+    fn it_says_what_is_slow_and_of_how_many_calls() {
+        let (second, half) = (Duration::from_secs(1), Ratio::percent(50));
+        let builder = CircuitBreakerConfig::builder().time_window::<2>(10 * second);
+        let plain = builder.build().unwrap();
+        assert_eq!((plain.window().slow_calls(), plain.window().minimum_calls()), (None, 10));
+        let built = builder.slow_calls(second, half).minimum_calls(7).build().unwrap();
+        let slow = (built.window().slow_calls(), built.window().slow_nanos());
+        assert_eq!(slow, (Some((second, half)), Some(1_000_000_000)));
+        assert_eq!(built.window().minimum_calls(), 7);
+    }
+
+    #[test]
+    fn what_is_in_it_stays_in_a_window_of_the_same_length_only() {
+        let now = Instant::from_nanos(5);
+        let [same, other] = [100, 102].map(|nanos| window::<2>(nanos).unwrap());
+        let mut breaker = CircuitBreaker::new(same);
+        let permit = breaker.try_acquire(0, now).unwrap();
+        let _ = breaker.record(permit, Outcome::Success, 0, now);
+        for (policy, calls) in [(&same, 1), (&other, 0)] {
+            let state = policy.inherit(&same, breaker.as_state(), now);
+            assert_eq!(policy.counts(&state, now).calls, calls);
+        }
+    }
+}

@@ -93,3 +93,19 @@ impl RateSettings {
         Ok(Rates { failures: self.failures, slow: self.slow, minimum })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_wants_ten_calls_or_as_many_as_it_holds() {
+        let settings = RateSettings { failures: Ratio::ONE, slow: None, minimum: None };
+        let minimum = |most| settings.checked(most).unwrap().minimum;
+        assert_eq!([1, 9, 10, 11, 500].map(minimum), [1, 9, 10, 10, 10]);
+        let longest = RateSettings { slow: Some((LONGEST, Ratio::ONE)), ..settings };
+        assert!(longest.checked(4).is_ok());
+        let longer = RateSettings { slow: Some((LONGEST + 1, Ratio::ONE)), ..settings };
+        assert_eq!(longer.checked(4).unwrap_err().setting(), "slow_calls");
+    }
+}

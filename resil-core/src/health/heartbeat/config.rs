@@ -266,6 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_themselves_are_valid() {
+        let (builder, nanos) = (HeartbeatConfig::builder, Duration::from_nanos);
+        let silence = nanos(40 << 30);
+        for valid in [
+            builder().samples(2),
+            builder().samples(256),
+            builder().max_silence(silence).min_std_deviation(silence),
+            builder().max_silence(silence).min_std_deviation(nanos(40 << 10)),
+        ] {
+            assert!(valid.build().is_ok(), "{valid:?}");
+        }
+    }
+
+    #[test]
+    fn the_silence_that_is_suspected_is_rounded_up_and_exact_where_it_can_be() {
+        let config = HeartbeatConfig::builder().build().unwrap();
+        let (pause, at) = (u64::from(config.pause), config.reached_at as u64);
+        assert_eq!(config.limit(0, 1 << FRACTION), pause + at);
+        assert_eq!(config.limit(0, 1), pause + at.div_ceil(1 << FRACTION));
+        assert_eq!(config.limit(u64::MAX, 0), u64::from(config.longest));
+    }
+
+    #[test]
     fn a_unit_is_as_fine_as_thirty_bits_allow() {
         for silence in [5_000_000_000, 1 << 40, (1 << 40) - 1, LONGEST] {
             let config = HeartbeatConfig::builder()

@@ -57,7 +57,7 @@ fn later(millis: u64) -> Instant {
 #[test]
 fn newcomers_share_the_overflow_bucket_and_residents_do_not() {
     let mut table = full();
-    assert_eq!(table.len(), 8);
+    assert_eq!((table.len(), table.is_empty()), (8, false));
     let admitted = (100..200).filter(|id| table.check(id, 1, NOW).is_ok()).count();
     assert_eq!(admitted, 10, "one bucket for all of them");
     assert_eq!(table.available(&777, NOW), 0);
