@@ -338,18 +338,6 @@ mod tests {
     }
 
     #[test]
-    fn the_family_of_a_refusal_picks_the_cause() {
-        for (code, family) in [
-            (ErrorCode::RateLimitExceeded, "RateLimit("),
-            (ErrorCode::CircuitBreakerOpen, "CircuitBreakerOpen("),
-            (ErrorCode::BulkheadFull, "Rejected("),
-        ] {
-            let cause = std::format!("{:?}", refused::<&str>(code).cause());
-            assert!(cause.starts_with(family), "{cause}");
-        }
-    }
-
-    #[test]
     fn resilience_error_has_code_message_details_and_original_error() {
         let error = ResilienceError::operation(NetworkError::timeout())
             .with_detail("peer", "node-3")
@@ -382,13 +370,12 @@ mod tests {
         for &code in ErrorCode::ALL {
             let error = refused::<()>(code);
             assert_eq!((error.code(), error.retry_at()), (code, Some(RetryAt::At(AT))));
-            let named = match error.cause() {
-                Cause::RateLimit(_) => Family::RateLimit,
-                Cause::CircuitBreakerOpen(_) => Family::CircuitBreaker,
-                Cause::Rejected(refusal) => refusal.code().family(),
-                other => panic!("{other:?} is not a refusal"),
+            let is_named = match code.family() {
+                Family::RateLimit => matches!(error.cause(), Cause::RateLimit(_)),
+                Family::CircuitBreaker => matches!(error.cause(), Cause::CircuitBreakerOpen(_)),
+                _ => matches!(error.cause(), Cause::Rejected(_)),
             };
-            assert_eq!(named, code.family());
+            assert!(is_named, "{error:?}");
         }
     }
 

@@ -207,4 +207,9 @@ mod tests {
             [999, 1_000, 1_001, 1_999].map(|now| set.show(Instant::from_nanos(now)).as_nanos());
         assert_eq!(shows, [667, 1_000, 1_001, 1_667]);
     }
+
+    #[test]
+    fn a_clock_that_neither_gains_nor_loses_is_right() {
+        assert_eq!(Skew::NONE.drift(50).unwrap().drift(0).unwrap(), Skew::NONE);
+    }
 }

@@ -124,7 +124,7 @@ impl Rules {
     }
 
     fn probe_failed(&self, core: &mut Core, entropy: impl Entropy, now: Instant) -> Recorded {
-        if self.tolerated > 0 && core.count >> 8 < self.tolerated.into() {
+        if core.count >> 8 < self.tolerated.into() {
             core.count = core.count.saturating_add(0x100);
             return Recorded::Counted;
         }

@@ -73,3 +73,19 @@ impl<E> Cause<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{GaveUp, ResilienceError, Value};
+
+    #[test]
+    fn what_a_cause_knows_is_among_the_details() {
+        let of = |cause: ResilienceError<()>, key| cause.details().get(key).cloned();
+        let peer = NetworkError::unreachable().with_peer("node-3");
+        assert_eq!(peer.peer().map(|peer| peer.as_str()), Some("node-3"));
+        assert_eq!(of(peer.into(), "peer"), Some(Value::from("node-3")));
+        let retry = RetryExhaustedError::new(GaveUp::Attempts, 3, ());
+        assert_eq!(of(retry.into(), "attempts"), Some(Value::Unsigned(3)));
+    }
+}

@@ -367,4 +367,22 @@ mod tests {
         let error = WireError::<1>::new(ErrorCode::UnknownError, "").with_detail("n", 4i32);
         assert_eq!(error.get("n"), Some(&Value::Unsigned(4)));
     }
+
+    #[test]
+    fn under_the_name_of_the_wait_only_a_number_or_never_is_one() {
+        let read = |value: &str| -> WireError {
+            let json = format!(
+                r#"{{"error_code":2001,"message":"","details":{{"retry_after_ns":{value}}}}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        let kept = |error: &WireError| error.get("retry_after_ns").cloned();
+        let five = read("5");
+        assert_eq!((five.retry_after(), kept(&five)), (Some(Duration::from_nanos(5)), None));
+        let never = read(r#""never""#);
+        assert_eq!((never.never(), kept(&never)), (true, None));
+        let soon = read(r#""soon""#);
+        assert_eq!((soon.retry_after(), soon.never()), (None, false));
+        assert_eq!(kept(&soon), Some(Value::from("soon")), "a detail like any other");
+    }
 }

@@ -269,3 +269,22 @@ impl<const N: usize> fmt::Display for WireError<N> {
 }
 
 impl<const N: usize> Error for WireError<N> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_under_its_own_name_and_none_under_one_that_was_cut() {
+        let long = "x".repeat(WIRE_KEY + 1);
+        let error = WireError::<4>::new(ErrorCode::LoadShed, "")
+            .with_detail("a", 1_u8)
+            .with_detail("b", 2_u8)
+            .with_detail(&long, 3_u8);
+        let found = |key| error.get(key).cloned();
+        assert_eq!([found("a"), found("b")], [Some(Value::Unsigned(1)), Some(Value::Unsigned(2))]);
+        assert_eq!([found("c"), found(&long), found(&long[..WIRE_KEY])], [const { None }; 3]);
+        let (cut, value) = error.details().last().unwrap();
+        assert!(cut.is_cut() && found(cut.as_str()).is_none() && *value == Value::Unsigned(3));
+    }
+}

@@ -46,7 +46,7 @@ impl EventKind {
         }
     }
 
-    /// An adaptive limit moved: 511 where it fell, 512 where it rose.
+    /// An adaptive limit moved: 511 where it fell, 512 where it did not.
     ///
     /// ```
     /// use resil_core::event::EventKind;
@@ -378,5 +378,11 @@ mod tests {
         assert_eq!(said(restored), "SNAPSHOT_RESTORED by 4: machine 5");
         let refused = Event::of_restore::<()>(5, &Err(SnapshotError::Damaged), 4, NOW);
         assert_eq!(said(refused), "SNAPSHOT_REFUSED by 4: machine 5, reason 1");
+    }
+
+    #[test]
+    fn a_limit_is_lowered_only_where_it_fell() {
+        let kinds = [8, 9, 10].map(|to| EventKind::of_limit(9, to).number());
+        assert_eq!(kinds, [511, 512, 512]);
     }
 }

@@ -133,6 +133,10 @@ fn what_no_window_can_hold_is_invalid() {
     assert_eq!(with(|bytes| bytes[20] = 0b1000), Err(SnapshotError::Invalid), "a slow one");
     assert_eq!(with(|bytes| bytes[24] = 2), Err(SnapshotError::Invalid), "next is not after them");
     assert_eq!(with(|bytes| bytes[26] = 11), Err(SnapshotError::Invalid), "more than it holds");
+    let past_the_end = |bytes: &mut [u8]| (bytes[24], bytes[26]) = (10, 10);
+    assert_eq!(with(past_the_end), Err(SnapshotError::Invalid), "next is not one of its places");
+    let open = |bytes: &mut [u8]| bytes[2] = 2;
+    assert_eq!(with(open), Err(SnapshotError::Invalid), "an open breaker has an empty window");
     let (breaker, now) = after(TEN_SECONDS, &[true], s(0));
     let mut flash = [0; 256];
     let len = TEN_SECONDS.save(breaker.as_state(), now, &mut flash).unwrap();
@@ -142,7 +146,6 @@ fn what_no_window_can_hold_is_invalid() {
         bytes[24..].as_chunks_mut::<12>().0.iter_mut().for_each(|row| row[0] = 0);
     };
     assert_eq!(with(no_calls), Err(SnapshotError::Invalid), "failures without calls");
-    let open = |bytes: &mut [u8]| bytes[2] = 2;
     assert_eq!(with(open), Err(SnapshotError::Invalid), "an open breaker has an empty window");
     // A snapshot of another window has another length.
     assert_eq!(LAST_TEN.restore(&flash[..len], now), Err(SnapshotError::Length));

@@ -125,3 +125,49 @@ macro_rules! measured {
 
 measured!(WORDS, CountWindow, u16);
 measured!(K, TimeWindow, u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::{CircuitBreaker, Counts, Window};
+    use crate::outcome::Outcome;
+    use crate::time::Instant;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_call_is_slow_from_when_on_the_window_says_and_never_where_it_does_not() {
+        fn slow<W: Window>(policy: CircuitBreakerConfig<W>) -> u32 {
+            let mut breaker = CircuitBreaker::new(policy);
+            let ends = [SECOND, SECOND - Duration::from_nanos(1)].map(Instant::from_duration);
+            for end in ends {
+                let permit = breaker.try_acquire(0, Instant::EPOCH).unwrap();
+                breaker.record(permit, Outcome::Success, 0, end);
+            }
+            let Counts { calls, slow, .. } = breaker.counts(ends[0]);
+            assert_eq!(calls, 2);
+            slow
+        }
+        let calls = || CircuitBreakerConfig::builder().count_window::<1>(9);
+        let time = || CircuitBreakerConfig::builder().time_window::<2>(9 * SECOND);
+        let rate = Ratio::percent(80);
+        let (by_calls, by_time) =
+            (calls().slow_calls(SECOND, rate), time().slow_calls(SECOND, rate));
+        let (by_calls, by_time) = (by_calls.build().unwrap(), by_time.build().unwrap());
+        assert_eq!(by_calls.window().slow_calls(), Some((SECOND, rate)));
+        assert_eq!(by_time.window().slow_calls(), Some((SECOND, rate)));
+        assert_eq!((slow(by_calls), slow(by_time)), (1, 1));
+        let (calls, time) = (calls().build().unwrap(), time().build().unwrap());
+        assert_eq!((calls.window().slow_calls(), time.window().slow_calls()), (None, None));
+        assert_eq!((slow(calls), slow(time)), (0, 0));
+    }
+
+    #[test]
+    fn what_is_slow_makes_the_lease_longer_and_never_shorter() {
+        let window = CircuitBreakerConfig::builder().timeout(5 * SECOND).count_window::<1>(4);
+        for (slow, lease) in [(2, 60), (30, 60), (45, 90)] {
+            let policy = window.slow_calls(slow * SECOND, Ratio::ONE).build().unwrap();
+            assert_eq!(policy.lease(), lease * SECOND, "slow after {slow} s");
+        }
+    }
+}

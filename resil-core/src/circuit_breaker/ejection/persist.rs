@@ -77,3 +77,43 @@ fn read_bits<const WORDS: usize>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit_breaker::ejection::peers::Heard;
+
+    const NOW: Instant = Instant::from_nanos(1 << 40);
+
+    /// What becomes of a state in flash.
+    fn restored(state: &EjectionState) -> Result<EjectionState, SnapshotError> {
+        let mut flash = [0; EjectionConfig::<1>::LEN];
+        EjectionConfig::DEFAULT.save(state, NOW, &mut flash)?;
+        EjectionConfig::DEFAULT.restore(&flash, NOW)
+    }
+
+    fn heard(at_all: u32, failing: u32, local: u32) -> Heard<1> {
+        Heard { at_all: Bits([at_all]), failing: Bits([failing]), local: Bits([local]) }
+    }
+
+    #[test]
+    fn only_known_peers_are_ejected_heard_of_once_failing_and_failing_by_our_fault() {
+        let nothing = || heard(0, 0, 0);
+        for (present, before, ejected, is_possible) in [
+            (heard(0b011, 0b010, 0b010), heard(0b100, 0b100, 0), 0b101, true),
+            (nothing(), nothing(), 0b1000, false),
+            (heard(0b1000, 0, 0), nothing(), 0, false),
+            (nothing(), heard(0b1000, 0, 0), 0, false),
+            (heard(0b001, 0b010, 0), nothing(), 0, false),
+            (heard(0b001, 0b010, 0b010), nothing(), 0, false),
+            (heard(0b011, 0b010, 0b001), nothing(), 0, false),
+            (heard(0b001, 0, 0), heard(0b001, 0, 0), 0, false),
+        ] {
+            let (known, ejected) = (Bits([0b111]), Bits([ejected]));
+            let state = EjectionState { since: NOW, known, ejected, present, before };
+            let expected =
+                if is_possible { Ok(state.clone()) } else { Err(SnapshotError::Invalid) };
+            assert_eq!(restored(&state), expected, "{state:?}");
+        }
+    }
+}

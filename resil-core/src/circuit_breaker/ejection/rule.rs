@@ -211,3 +211,23 @@ impl<const WORDS: usize> EjectionConfig<WORDS> {
         if most_fail || local.saturating_mul(2) > failing { Blame::Me } else { Blame::Peer }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_heard_is_waited_for_and_nothing_else() {
+        let rule = EjectionConfig::DEFAULT;
+        let (mut state, half) = (EjectionState::new(), rule.window() / 2);
+        let at = |halves: u32| Instant::from_duration(half * halves);
+        rule.join(&mut state, 0);
+        assert_eq!(rule.next_deadline(&state, at(1)), None, "joined, and not heard of");
+        rule.record(&mut state, 0, Outcome::Success, at(1));
+        assert_eq!(rule.next_deadline(&state, at(1)), Some(at(3)), "in the present half");
+        assert_eq!(rule.next_deadline(&state, at(2)), Some(at(3)), "in the one before");
+        assert_eq!(rule.next_deadline(&state, at(3)), None, "it counts no more");
+        rule.record(&mut state, 1, Outcome::Success, at(2));
+        assert_eq!(rule.next_deadline(&state, at(2)), Some(at(3)), "the earlier of two");
+    }
+}
