@@ -339,18 +339,6 @@ mod tests {
     }
 
     #[test]
-    fn the_family_of_a_refusal_picks_the_cause() {
-        for (code, family) in [
-            (ErrorCode::RateLimitExceeded, "RateLimit("),
-            (ErrorCode::CircuitBreakerOpen, "CircuitBreakerOpen("),
-            (ErrorCode::BulkheadFull, "Rejected("),
-        ] {
-            let cause = std::format!("{:?}", refused::<&str>(code).cause());
-            assert!(cause.starts_with(family), "{cause}");
-        }
-    }
-
-    #[test]
     fn resilience_error_has_code_message_details_and_original_error() {
         let error = ResilienceError::operation(NetworkError::timeout())
             .with_detail("peer", "node-3")

@@ -2,9 +2,9 @@
 
 /// `count · to / from`, exact for every 64-bit count.
 ///
-/// Worked out beforehand: the fraction's whole part, and 64 bits of the rest. Their product with a count
-/// is the quotient or one less, and the remainder says which (Granlund and Montgomery, "Division by
-/// Invariant Integers using Multiplication", 1994).
+/// Worked out beforehand: the fraction in lowest terms, its whole part, and 64 bits of the rest. Their
+/// product with a count is the quotient or one less, and the remainder says which (Granlund and
+/// Montgomery, "Division by Invariant Integers using Multiplication", 1994).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Scale {
@@ -20,15 +20,15 @@ impl Scale {
     pub(crate) const fn new(from: u64, to: u64) -> Self {
         let from = if from == 0 { 1 } else { from };
         let from = if from > Self::MAX_FROM { Self::MAX_FROM } else { from };
-        let (whole, left) = match (to.checked_div(from), to.checked_rem(from)) {
-            (Some(whole), Some(left)) => (whole, left),
-            _ => (0, 0),
-        };
-        let rest = match ((left as u128) << 64).checked_div(from as u128) {
-            Some(rest) => rest as u64, // below 2^64, because `left` is below `from`
+        let common = greatest_common_divisor(from, to);
+        let (below, above) = (quotient(from, common), quotient(to, common));
+        let whole = quotient(above, below);
+        let left = above.wrapping_sub(whole.wrapping_mul(below));
+        let rest = match ((left as u128) << 64).checked_div(below as u128) {
+            Some(rest) => rest as u64, // below 2^64, because `left` is below `below`
             None => 0,
         };
-        Self { above: to, below: from, whole, rest }
+        Self { above, below, whole, rest }
     }
 
     pub(crate) const MAX_FROM: u64 = (1 << 63) - 1;
@@ -56,7 +56,7 @@ impl Scale {
     #[inline]
     const fn split(&self, count: u64) -> Option<(u64, u64)> {
         let Some(whole) = count.checked_mul(self.whole) else { return None };
-        if self.rest == 0 {
+        if self.rest == 0 && self.below == 1 {
             return Some((whole, 0));
         }
         let Some(low) = whole.checked_add(high_product(count, self.rest)) else { return None };
@@ -82,6 +82,21 @@ const fn high_product(a: u64, b: u64) -> u64 {
     let middle = a_high.wrapping_mul(b_low).wrapping_add(low);
     let other = a_low.wrapping_mul(b_high).wrapping_add(middle & 0xFFFF_FFFF);
     a_high.wrapping_mul(b_high).wrapping_add(middle >> 32).wrapping_add(other >> 32)
+}
+
+const fn quotient(above: u64, below: u64) -> u64 {
+    match above.checked_div(below) {
+        Some(quotient) => quotient,
+        None => 0,
+    }
+}
+
+/// Euclid's; `a` where `b` is 0.
+const fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while let Some(rest) = a.checked_rem(b) {
+        (a, b) = (b, rest);
+    }
+    a
 }
 
 #[cfg(test)]
