@@ -161,3 +161,41 @@ impl Persist for Aimd {
         Ok(AimdState { limit, served, epoch, ..self.fresh_state() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::EPOCH;
+
+    #[test]
+    fn a_snapshot_is_restored_if_its_limit_can_be_and_its_successes_have_not_raised_it_yet() {
+        let aimd = Aimd::builder().min_limit(5).initial_limit(7).max_limit(9).build().unwrap();
+        assert_eq!(aimd.min_limit(), 5);
+        for (limit, served, can_be) in
+            [(5, 0, true), (9, 8, true), (4, 0, false), (10, 0, false), (5, 4, true), (5, 5, false)]
+        {
+            let mut bytes = [0; 10];
+            let state = AimdState { limit, served, ..aimd.start() };
+            assert!(aimd.save(&state, NOW, &mut bytes).is_ok());
+            let restored = aimd.restore(&bytes, NOW);
+            assert_eq!(restored.is_ok(), can_be, "{limit}, {served}");
+            if let Ok(restored) = restored {
+                assert_eq!((restored.limit, restored.served), (limit, served));
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_fresh_whatever_was_before_it_and_another_policy_keeps_what_fits() {
+        let aimd = Aimd::builder().min_limit(2).initial_limit(4).max_limit(9).build().unwrap();
+        let old = AimdState { epoch: 3, round: 5, ..aimd.start() };
+        assert!(aimd.is_fresh(&old));
+        assert!(!aimd.is_fresh(&AimdState { served: 1, ..old.clone() }));
+        let less = Aimd::builder().min_limit(2).initial_limit(3).max_limit(3).build().unwrap();
+        for (served, kept) in [(1, 1), (2, 2), (3, 2)] {
+            let state = less.inherit(&aimd, &AimdState { served, ..old.clone() }, NOW);
+            assert_eq!((state.limit, state.served, state.round), (3, kept, 5));
+        }
+    }
+}

@@ -53,3 +53,57 @@ impl Persist for HeartbeatConfig {
         Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_nanos(1 << 40);
+
+    fn restored(
+        config: &HeartbeatConfig,
+        state: &HeartbeatState,
+    ) -> Result<HeartbeatState, SnapshotError> {
+        let mut bytes = [0; 33];
+        let written = config.save(state, NOW, &mut bytes).unwrap();
+        config.restore(&bytes[..written], NOW)
+    }
+
+    #[test]
+    fn every_phase_comes_back_as_it_was() {
+        let config = HeartbeatConfig::builder().build().unwrap();
+        let mut phases = std::vec::Vec::from([HeartbeatState::new()]);
+        let mut state = HeartbeatState::new();
+        config.expect(&mut state, NOW);
+        phases.push(state.clone());
+        let _ = config.record(&mut state, NOW);
+        phases.push(state.clone());
+        let _ = config.record_numbered(&mut state, 7, NOW);
+        phases.push(state);
+        for state in phases {
+            let back = restored(&config, &state).unwrap();
+            assert_eq!(
+                (back.phase, config.status(&back, NOW)),
+                (state.phase, config.status(&state, NOW))
+            );
+        }
+    }
+
+    #[test]
+    fn no_mean_and_no_deviation_is_longer_than_the_longest_silence() {
+        let config = HeartbeatConfig::builder().build().unwrap();
+        let mut heard = HeartbeatState::new();
+        let _ = config.record(&mut heard, NOW);
+        let longest = u64::from(config.longest);
+        let (mean, variance) = (longest << MEAN_FRACTION, longest * longest);
+        for (mean, variance, can_be) in [
+            (mean, variance, true),
+            (mean + 1, 0, false),
+            (0, variance + 1, false),
+            (0, variance + 2, false),
+        ] {
+            let state = HeartbeatState { mean, variance, ..heard.clone() };
+            assert_eq!(restored(&config, &state).is_ok(), can_be, "{mean}, {variance}");
+        }
+    }
+}
