@@ -70,6 +70,26 @@ pub(crate) const fn quotient(part: u64, whole: u64, bits: u32) -> u32 {
     quotient
 }
 
+/// `whole · by / parts`, rounded up, and at most what 64 bits hold; for `by` and `parts` from 1 to below
+/// 2^63. A step a bit, of which there are 128, so it is for what is seldom done.
+pub(crate) fn scaled_up(whole: u64, by: u64, parts: u64) -> u64 {
+    let product = u128::from(whole).wrapping_mul(by.into());
+    let up = product.saturating_add(u128::from(parts.saturating_sub(1)));
+    let (mut left, mut scaled) = (0_u64, 0_u64);
+    for bit in (0..u128::BITS).rev() {
+        if scaled > u64::MAX / 2 {
+            return u64::MAX;
+        }
+        left = left << 1 | (up.wrapping_shr(bit) & 1) as u64;
+        scaled <<= 1;
+        if left >= parts {
+            left = left.saturating_sub(parts);
+            scaled |= 1;
+        }
+    }
+    scaled
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +115,19 @@ mod tests {
                 let exact = u128::from(a) * u128::from(b);
                 assert_eq!(product(a, b), ((exact >> 64) as u64, exact as u64));
                 assert_eq!(upper_half(a, b), (exact >> 64) as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_scaled_up_is_the_fraction_rounded_up() {
+        let numbers = [1, 2, 3, 999, 1_000, 1 << 40, (1 << 62) + 1, (1 << 63) - 1];
+        for whole in numbers.into_iter().chain([0, u64::MAX]) {
+            for by in numbers {
+                for parts in numbers {
+                    let exact = (u128::from(whole) * u128::from(by)).div_ceil(parts.into());
+                    assert_eq!(scaled_up(whole, by, parts), exact.min(u64::MAX.into()) as u64);
+                }
             }
         }
     }

@@ -90,8 +90,9 @@
 //!
 //! # Cost
 //!
-//! A bucket takes two wide multiplications and seldom a third, a window besides a look at its
-//! sub-windows (10 of them by default) or at its log's ends; the table one hash and 16 slots.
+//! A bucket takes no multiplication where a token takes a whole number of nanoseconds, else two wide ones
+//! and seldom a third; a window besides a look at its sub-windows (10 of them by default) or at its log's
+//! ends; the table one hash and 16 slots.
 
 mod all_of;
 mod bucket_and_window;

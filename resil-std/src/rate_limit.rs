@@ -48,9 +48,9 @@ use core::fmt::{self, Debug};
 use core::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
-use resil_core::error::RateLimitError;
+use resil_core::error::{ErrorCode, RateLimitError};
 use resil_core::event::EventKind;
-use resil_core::outcome::Rejected;
+use resil_core::outcome::{Rejected, RetryAt};
 use resil_core::rate_limit::{
     Carry, Limit, PeerCharge, RateLimit, RateLimitConfig, SetLimitError, WhenFull,
 };
@@ -157,7 +157,9 @@ where
         tokens: u32,
     ) -> Result<PeerCharge<L::Charge>, Rejected> {
         self.0.table.check(class, id, tokens, &self.0.clock, |answer, now| {
-            answer.inspect_err(|rejected| log_refusal(id, tokens, *rejected, now))
+            answer.inspect_err(|rejected| {
+                log_refusal(id, tokens, (rejected.code(), rejected.retry()), now);
+            })
         })
     }
 
@@ -181,7 +183,7 @@ where
         self.0.table.check(class, id, tokens, &self.0.clock, |answer, now| match answer {
             Ok(_) => Ok(()),
             Err(rejected) => {
-                log_refusal(id, tokens, rejected, now);
+                log_refusal(id, tokens, (rejected.code(), rejected.retry()), now);
                 Err(RateLimitError::new(rejected))
             }
         })
@@ -325,10 +327,11 @@ where
     }
 }
 
+/// Of a refusal in parts, so that it need not lie in memory.
 #[cold]
-fn log_refusal<K: Debug>(id: &K, tokens: u32, rejected: Rejected, now: Instant) {
-    let kind = EventKind::of_refusal(rejected);
-    let (code, retry_after) = (rejected.code().name(), rejected.retry().wait_from(now));
+fn log_refusal<K: Debug>(id: &K, tokens: u32, (code, retry): (ErrorCode, RetryAt), now: Instant) {
+    let kind = EventKind::of_refusal(Rejected::new(code, retry));
+    let (code, retry_after) = (code.name(), retry.wait_from(now));
     log::at!(debug, TARGET, kind; _, ?id, tokens, code, ?retry_after, "refused");
 }
 

@@ -5,7 +5,7 @@ pub(crate) use arc_swap::ArcSwapOption;
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(crate) use parking_lot::MutexGuard;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
@@ -14,8 +14,7 @@ pub(crate) use loom::sync::{
 };
 
 #[cfg(loom)]
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// What [`arc_swap`] does, for loom, which does not see into it. Who has loaded a value keeps it while
 /// others replace it, as there.
@@ -37,9 +36,29 @@ impl<T> ArcSwapOption<T> {
     }
 }
 
-/// Locks whatever became of others who had the lock. For what is whole at every instant at which a
-/// panic can come.
+/// A lock that a panic leaves usable. What it holds is whole at every instant at which a panic can come.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(parking_lot::Mutex<T>);
+
+#[cfg(not(loom))]
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(parking_lot::Mutex::new(value))
+    }
+}
+
+#[cfg(not(loom))]
+impl<T> core::panic::UnwindSafe for Mutex<T> {}
+
+#[cfg(not(loom))]
+impl<T> core::panic::RefUnwindSafe for Mutex<T> {}
+
+/// Locks whatever became of others who had the lock.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    #[cfg(not(loom))]
+    return mutex.0.lock();
+    #[cfg(loom)]
+    return mutex.lock().unwrap_or_else(PoisonError::into_inner);
 }

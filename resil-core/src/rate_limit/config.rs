@@ -2,7 +2,10 @@
 
 use crate::config::ConfigError;
 use crate::time::saturating_nanos;
+use core::num::NonZeroU32;
 use core::time::Duration;
+
+const TEN: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 /// The longest full refill of a bucket: 2^62 ns, 146 years.
 pub(super) const MAX_REFILL_NANOS: u128 = 1 << 62;
@@ -33,20 +36,21 @@ pub(super) const MAX_REFILL_NANOS: u128 = 1 << 62;
 pub struct RateLimitConfig {
     window_nanos: u64,
     max_requests: u32,
-    burst_size: u32,
+    /// Of this type, so that who asks for a single token need not compare the two.
+    burst_size: NonZeroU32,
 }
 
 impl RateLimitConfig {
     /// 100 requests a minute, 10 at once: the defaults of the design that this library implements.
     pub const DEFAULT: Self =
-        Self { window_nanos: 60_000_000_000, max_requests: 100, burst_size: 10 };
+        Self { window_nanos: 60_000_000_000, max_requests: 100, burst_size: TEN };
 
     /// A builder that starts from [`DEFAULT`](Self::DEFAULT).
     pub const fn builder() -> RateLimitConfigBuilder {
         RateLimitConfigBuilder {
             max_requests: Self::DEFAULT.max_requests,
             time_window: Self::DEFAULT.time_window(),
-            burst_size: Self::DEFAULT.burst_size,
+            burst_size: Self::DEFAULT.burst_size(),
         }
     }
 
@@ -68,7 +72,7 @@ impl RateLimitConfig {
     #[must_use]
     #[inline]
     pub const fn burst_size(&self) -> u32 {
-        self.burst_size
+        self.burst_size.get()
     }
 
     /// The share of one of `nodes` nodes that limit by themselves: a `nodes`-th of the rate, to the
@@ -91,7 +95,7 @@ impl RateLimitConfig {
     /// # Ok::<(), resil_core::ConfigError>(())
     /// ```
     pub const fn share(self, nodes: u32) -> Result<Self, ConfigError> {
-        let burst_size = match self.burst_size.checked_div(nodes) {
+        let burst_size = match self.burst_size().checked_div(nodes) {
             None => return Err(ConfigError::new("nodes", "nodes must be at least 1")),
             Some(0) => 1,
             Some(burst_size) => burst_size,
@@ -159,9 +163,9 @@ impl RateLimitConfigBuilder {
         if max_requests == 0 {
             return Err(ConfigError::new("max_requests", "max_requests must be at least 1"));
         }
-        if burst_size == 0 {
+        let Some(burst) = NonZeroU32::new(burst_size) else {
             return Err(ConfigError::new("burst_size", "burst_size must be at least 1"));
-        }
+        };
         if time_window.is_zero() {
             return Err(ConfigError::new("time_window", "time_window must be longer than zero"));
         }
@@ -184,7 +188,7 @@ impl RateLimitConfigBuilder {
                 "burst_size must refill within 2^62 ns (146 years) at max_requests per time_window",
             ));
         }
-        Ok(RateLimitConfig { window_nanos, max_requests, burst_size })
+        Ok(RateLimitConfig { window_nanos, max_requests, burst_size: burst })
     }
 }
 

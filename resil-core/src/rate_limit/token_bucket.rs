@@ -33,10 +33,11 @@ pub use elsewhere::BucketNumbers;
 /// # How
 ///
 /// It is the generic cell rate algorithm (ITU-T I.371: the bucket is full again at the *theoretical
-/// arrival time*, which each admission moves later) on a finer clock. A token is 2^f units, with f
-/// such that a unit lies in (½, 1] ns, so tokens are exact and only reading the clock rounds. With
-/// p nanoseconds in a unit, unit u begins at `ceil(u · p - ½)`: one multiplication by a constant, no
-/// division. p is 2^f-th part of a token's time, rounded up by less than 2^-65.
+/// arrival time*, which each admission moves later). Where a token takes a whole number of nanoseconds
+/// it counts in these. Else it has a finer clock: a token is 2^f units, with f such that a unit lies in
+/// (½, 1) ns, so tokens are exact and only reading the clock rounds. With p nanoseconds in a unit, unit
+/// u begins at `ceil(u · p - ½)`: one multiplication by a constant, no division. p is 2^f-th part of a
+/// token's time, rounded up by less than 2^-65.
 ///
 /// # Time that misbehaves
 ///
@@ -49,7 +50,8 @@ pub use elsewhere::BucketNumbers;
 ///
 /// # Cost
 ///
-/// Two wide multiplications to admit (seldom three), one to refuse, the time to come back included.
+/// Where a token takes a whole number of nanoseconds, additions and comparisons. Else a wide
+/// multiplication to admit (seldom two), and another one to refuse, for the time to come back.
 ///
 /// ```
 /// use core::time::Duration;
@@ -73,20 +75,22 @@ pub use elsewhere::BucketNumbers;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TokenBucket {
     config: RateLimitConfig,
-    /// Units in a token: 2^f.
+    /// Units in a token: its nanoseconds, or 2^f.
     token: u64,
+    /// Tokens in a unit, in 2^-64, rounded down.
+    tokens_each: u64,
     /// Units in a full bucket.
     full: u64,
+    /// Units in a full bucket but for one token, so that it takes no subtraction to compare for one.
+    spare: u64,
     /// 1 - p in 2^-65, where p is nanoseconds per unit.
     shortfall: u64,
     /// 1/p - 1 in 2^-64.
     excess: u64,
-    /// 1/2 + 1/2p in 2^-64: half a unit, and what half a nanosecond is.
-    half: u64,
-    /// Nanoseconds in which the bucket refills.
-    refill: u64,
     /// The last instant that the bucket can tell from later ones.
     horizon: u64,
+    /// Where units are nanoseconds, the instant a refill before the horizon; else 0.
+    plain_until: u64,
 }
 
 /// What a [`TokenBucket`] remembers: when it will be full again, in units of the bucket.
@@ -143,9 +147,10 @@ enum Ruling {
     /// It asks for nothing.
     Nothing,
     Admitted(BucketCharge),
-    /// There are enough tokens from the instant `opens` on, when `room` of the bucket is free.
+    /// There are enough tokens so many units `after` this one, when `room` of the bucket is free.
     Short {
-        opens: u64,
+        unit: u64,
+        after: u64,
         room: u64,
     },
     Never(ErrorCode),
@@ -180,9 +185,12 @@ impl TokenBucket {
     pub const fn new(config: RateLimitConfig) -> Self {
         let window = config.window_nanos() as u128;
         let requests = config.max_requests() as u128;
-        let mut token: u64 = 1;
-        while (token as u128) * requests < window {
-            token *= 2;
+        let mut token = quotient(window, requests);
+        if (token as u128) * requests != window {
+            token = 1;
+            while (token as u128) * requests < window {
+                token *= 2;
+            }
         }
         // There are `units` of them in `window` nanoseconds: as many, or fewer than twice as many.
         let units = (token as u128) * requests;
@@ -190,13 +198,25 @@ impl TokenBucket {
         let shortfall = quotient((units - window) << 64, units / 2);
         let excess = quotient((shortfall as u128) << 64, (1 << 65) - shortfall as u128);
         let full = token * config.burst_size() as u64;
-        let (half, horizon) = ((1 << 63) | (excess >> 1), LAST_NANO);
-        let refill = 0;
-        let mut bucket = Self { config, token, full, shortfall, excess, half, refill, horizon };
-        bucket.refill = bucket.begin(full);
+        let tokens_each = if token == 1 { u64::MAX } else { quotient(1 << 64, token as u128) };
+        let (horizon, plain_until) = (LAST_NANO, 0);
+        let mut bucket = Self {
+            config,
+            token,
+            tokens_each,
+            full,
+            spare: full - token,
+            shortfall,
+            excess,
+            horizon,
+            plain_until,
+        };
         let beyond = bucket.begin(u64::MAX - full + 1);
         if beyond <= LAST_NANO {
             bucket.horizon = beyond - 1;
+        }
+        if bucket.is_in_nanos() {
+            bucket.plain_until = bucket.horizon.saturating_sub(full);
         }
         bucket
     }
@@ -206,20 +226,20 @@ impl TokenBucket {
     /// A refusal has another state to store only when the clock has stepped back by more than two refills.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn step(&self, state: &BucketState, cost: u32, now: Instant) -> Step {
-        match self.ruling(state, cost, now) {
+        match self.ruling(state, cost, self.unit_at(now)) {
             Ruling::Nothing => Step { outcome: Ok(BucketCharge::NOTHING), store: None },
             Ruling::Admitted(charge) => {
                 let store = Some(BucketState(charge.after));
                 Step { outcome: Ok(charge), store }
             }
-            Ruling::Short { opens, room } => {
-                let (opens, store) = if self.is_near(opens, now) || !self.tells(now) {
-                    (opens, None)
+            Ruling::Short { unit, after, room } => {
+                let (opens, store) = if after < self.full {
+                    (unit.wrapping_add(after), None)
                 } else {
-                    let settled = self.settled_for_long(state, now.as_nanos());
-                    (self.begin(settled.wrapping_sub(room)), Some(BucketState(settled)))
+                    let settled = self.settled_for_long(state, unit);
+                    (settled.wrapping_sub(room), Some(BucketState(settled)))
                 };
-                Step { outcome: Err(self.short(opens)), store }
+                Step { outcome: Err(self.short(self.begin(opens))), store }
             }
             Ruling::Never(code) => {
                 Step { outcome: Err(Rejected::new(code, RetryAt::Never)), store: None }
@@ -228,43 +248,34 @@ impl TokenBucket {
     }
 
     /// The rule, which is stated here alone: a bucket that is full again at `state` has enough for `cost`
-    /// from the instant on at which all but `cost` of it is there.
+    /// from the unit on in which all but `cost` of it is there. `now` is a unit up to the horizon.
     #[inline(always)]
-    const fn ruling(&self, state: &BucketState, cost: u32, now: Instant) -> Ruling {
+    const fn ruling(&self, state: &BucketState, cost: u32, now: Option<u64>) -> Ruling {
         if cost == 0 {
             return Ruling::Nothing;
         }
         if cost > self.config.burst_size() {
             return Ruling::Never(ErrorCode::RateLimitCostExceedsBurst);
         }
-        let cost = self.token.wrapping_mul(cost as u64); // at most what is in a full bucket
-        let room = self.full.wrapping_sub(cost);
-        let opens = match state.0.checked_sub(room) {
-            Some(unit) => self.begin(unit),
-            None => 0,
-        };
-        if opens > now.as_nanos() {
-            return Ruling::Short { opens, room };
-        }
-        if !self.tells(now) {
+        let Some(unit) = now else {
             return Ruling::Never(ErrorCode::RateLimitExceeded);
+        };
+        // At most what is in a full bucket.
+        let but_one = self.token.wrapping_mul(cost.wrapping_sub(1) as u64);
+        let (cost, room) = (but_one.wrapping_add(self.token), self.spare.wrapping_sub(but_one));
+        let most = unit.wrapping_add(room); // 64 bits hold as much as a full bucket after the horizon
+        if state.0 > most {
+            return Ruling::Short { unit, after: state.0.wrapping_sub(most), room };
         }
-        let unit = self.unit(now.as_nanos());
         let from = if state.0 > unit { state.0 } else { unit };
         Ruling::Admitted(BucketCharge::new(cost, unit, from.wrapping_add(cost)))
-    }
-
-    /// Whether an instant that has not come yet comes within a refill.
-    #[inline(always)]
-    const fn is_near(&self, opens: u64, now: Instant) -> bool {
-        opens.wrapping_sub(now.as_nanos()) < self.refill
     }
 
     /// [`settled`](Self::settled) for a bucket that will be full only after a whole refill and more,
     /// which no request brings about: perhaps the clock has stepped back.
     #[cold]
-    const fn settled_for_long(&self, state: &BucketState, now: u64) -> u64 {
-        self.settled(state, self.unit(now))
+    const fn settled_for_long(&self, state: &BucketState, unit: u64) -> u64 {
+        self.settled(state, unit)
     }
 
     /// The refusal of a bucket that is short of tokens until the instant `opens`.

@@ -3,32 +3,27 @@
 use core::fmt::{self, Debug};
 use core::hash::{BuildHasher, Hash, Hasher};
 
-use std::sync::LazyLock;
+use ahash::{AHasher, RandomState};
 
-use rapidhash::fast::{RapidHasher, SeedableState};
-
-/// What all hashes of this process have in common.
-static SECRETS: LazyLock<[u64; 7]> = LazyLock::new(rand::random);
-
-/// A fast hash under a random seed of this process: the default of
+/// A fast hash under a random seed of its own: the default of
 /// [`RateLimiter`](super::RateLimiter).
 ///
 /// Peers choose their ids, and with a hash that anyone can compute they would choose ids that meet in a
-/// victim's two sets. The seeds, 448 bits from the operating system for the process and 64 for each table,
-/// are what keeps them from it; nobody sees a hash value. It is rapidhash, which is keyed, and has no proof
-/// behind it as SipHash has. What a broken one would cost is a newcomer's slot: he would share the overflow
+/// victim's two sets. The seed, 256 bits from the operating system for each table, is what keeps them from
+/// it; nobody sees a hash value. It is aHash, which is keyed, and has no proof behind it as SipHash has. What a broken one would cost is a newcomer's slot: he would share the overflow
 /// bucket. Residents keep what they have under any hash.
 ///
 /// Whoever wants SipHash gives a [`KeyedHash`](resil_core::rate_limit::KeyedHash) to
 /// [`hasher`](super::RateLimiterBuilder::hasher).
 #[derive(Clone)]
-pub struct RandomHash(SeedableState<'static>);
+pub struct RandomHash(RandomState);
 
 impl RandomHash {
     /// A hash under another seed than all others.
     #[must_use]
     pub fn new() -> Self {
-        Self(SeedableState::custom(rand::random(), &SECRETS))
+        let [one, two, three, four] = rand::random();
+        Self(RandomState::with_seeds(one, two, three, four))
     }
 }
 
@@ -64,7 +59,7 @@ impl BuildHasher for RandomHash {
 
 /// What [`RandomHash`] makes.
 #[derive(Clone)]
-pub struct RandomHasher(RapidHasher<'static>);
+pub struct RandomHasher(AHasher);
 
 impl Debug for RandomHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,20 +7,18 @@ mod shared;
 use core::fmt;
 use std::sync::Arc;
 
-use resil_core::error::{ErrorCode, RateLimitError};
-use resil_core::event::EventKind;
-use resil_core::outcome::{Rejected, RetryAt};
+use resil_core::error::RateLimitError;
+use resil_core::outcome::Rejected;
+#[cfg(doc)]
+use resil_core::outcome::RetryAt;
 use resil_core::rate_limit::{
     Bucket, BucketCharge, Charged, RateLimitConfig, Reservation, TokenBucket,
 };
 use resil_core::{Clock, Instant};
-use tracing::level_filters::LevelFilter;
 
-use super::TARGET;
 use crate::clock::{Sleep, SystemClock};
 use crate::line::first_of;
-use crate::log;
-use shared::{Shared, Turn, others_wait};
+use shared::{Shared, Turn, others_wait, told};
 
 /// One bucket that tasks and threads share: for a quota of the node itself, or of one peer or route.
 ///
@@ -45,9 +43,9 @@ use shared::{Shared, Turn, others_wait};
 ///
 /// # Cost
 ///
-/// A load of each of two words that lie apart, and to admit one exchange: what two wide multiplications
-/// cost runs beside it. 64 bytes for the bucket, which has a cache line of its own, the policy and the
-/// line.
+/// A load of each of two words that lie apart, and to admit one exchange; where a token does not take a
+/// whole number of nanoseconds a wide multiplication, and one more to refuse. 64 bytes for the bucket,
+/// which has a cache line of its own, the policy and the line.
 ///
 /// ```
 /// use core::time::Duration;
@@ -140,21 +138,15 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     fn ask<const BY_ADDING: bool>(&self, tokens: u32, now: Instant) -> Result<Charge, Rejected> {
         let shared = &*self.0;
         let glimpse = shared.line.look();
-        let answer = match glimpse.lets_pass(tokens) {
-            true if BY_ADDING => shared.take_contended(tokens, now),
-            true => shared.take(tokens, now),
-            false => Err(shared.refusal_in_line(tokens, now)),
-        };
-        match answer {
-            Ok(taken) => Ok(Charge { taken, generation: glimpse.generation() }),
-            Err(rejected) => {
-                if cfg!(feature = "metrics") || LevelFilter::current() >= LevelFilter::DEBUG {
-                    // In parts, so that the refusal itself need not lie in memory.
-                    log_refusal(rejected.code(), rejected.retry(), tokens, now);
-                }
-                Err(rejected)
-            }
+        if !glimpse.lets_pass(tokens) {
+            return Err(told::<true>(shared.refusal_in_line(tokens, now), tokens, now));
         }
+        let taken = if BY_ADDING {
+            shared.take_contended(tokens, now)
+        } else {
+            shared.take::<true>(tokens, now)
+        };
+        Ok(Charge { taken: taken?, generation: glimpse.generation() })
     }
 
     /// [`check`](Self::check) for a charge that nobody will give back.
@@ -327,13 +319,6 @@ impl<L: Bucket, T: Sleep> Limiter<L, T> {
             }
         }
     }
-}
-
-#[cold]
-fn log_refusal(code: ErrorCode, retry: RetryAt, tokens: u32, now: Instant) {
-    let kind = EventKind::of_refusal(Rejected::new(code, retry));
-    let (code, retry_after) = (code.name(), retry.wait_from(now));
-    log::at!(debug, TARGET, kind; _, tokens, code, ?retry_after, "refused");
 }
 
 impl<L, T> Clone for Limiter<L, T> {

@@ -19,6 +19,23 @@ const MICRO: Duration = Duration::from_micros(1);
 const NANO: Duration = Duration::from_nanos(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const STEP: u64 = 1_000;
+
+/// So many tokens in so long. Who counts in whole nanoseconds is given a token in the next shorter time.
+#[derive(Clone, Copy)]
+pub(crate) struct Rate(u32, Duration);
+
+impl Rate {
+    pub(crate) const MICRO: Self = Self(1, MICRO);
+    /// Every 999⅔ ns.
+    pub(crate) const MICRO_LESS_A_THIRD: Self = Self(3, Duration::from_nanos(2_999));
+    pub(crate) const HOUR: Self = Self(1, HOUR);
+    pub(crate) const HOUR_AND_A_THIRD: Self =
+        Self(3, Duration::from_nanos(3 * 3_600_000_000_000 + 1));
+
+    fn token(self) -> Duration {
+        self.1 / self.0
+    }
+}
 const ENDLESS: u32 = 4_000_000_000;
 
 impl governor::clock::Clock for Hand {
@@ -78,8 +95,9 @@ impl Gcra {
     }
 }
 
-fn resil<T>(token: Duration, burst: u32, clock: T) -> Limiter<TokenBucket, T> {
-    let config = RateLimitConfig::builder().max_requests(1).time_window(token).burst_size(burst);
+fn resil<T>(rate: Rate, burst: u32, clock: T) -> Limiter<TokenBucket, T> {
+    let config = RateLimitConfig::builder().max_requests(rate.0).time_window(rate.1);
+    let config = config.burst_size(burst);
     Limiter::with_clock(TokenBucket::new(config.build().expect("valid")), clock)
 }
 
@@ -102,15 +120,15 @@ fn stepping(asks: u64, now: &mut u64, mut ask: impl FnMut(u64) -> bool) -> bool 
     }) == asks
 }
 
-pub(crate) fn allowed() -> Vec<Contender> {
+pub(crate) fn allowed(rate: Rate) -> Vec<Contender> {
     const BURST: u32 = 1_000;
     let [mut a, mut b, mut c, mut d, mut e] = [0; 5];
-    let floor = Gcra::new(MICRO, BURST);
-    let limiter = resil(MICRO, BURST, Hand::default());
+    let floor = Gcra::new(rate.token(), BURST);
+    let limiter = resil(rate, BURST, Hand::default());
     let hand = Hand::default();
-    let governor = RateLimiter::direct_with_clock(quota(MICRO, BURST), hand.clone());
+    let governor = RateLimiter::direct_with_clock(quota(rate.token(), BURST), hand.clone());
     let ticks = Hand::default();
-    let ratelimiter = ratelimiter(MICRO, BURST.into(), ticks.clone());
+    let ratelimiter = ratelimiter(rate.token(), BURST.into(), ticks.clone());
     vec![
         contender("empty loop", Kind::Loop, move |n| {
             let nothing = true;
@@ -151,11 +169,17 @@ fn waiting(asks: u64, now: &mut u64, is_exact: bool, mut ask: impl FnMut(u64) ->
     if is_exact { sum == due } else { sum.abs_diff(due) / asks < 1_000_000_000 }
 }
 
-pub(crate) fn denied() -> Vec<Contender> {
+/// What nobody does to whom an hour's only token has been given.
+#[cold]
+fn allowed_twice() -> ! {
+    panic!("it was to be denied")
+}
+
+pub(crate) fn denied(rate: Rate) -> Vec<Contender> {
     let [mut a, mut b, mut c, mut d, mut e] = [0; 5];
     let floor = Gcra::new(HOUR, 1);
     let _ = floor.ask(0);
-    let limiter = resil(HOUR, 1, Hand::default());
+    let limiter = resil(rate, 1, Hand::default());
     let _ = limiter.check(1);
     let hand = Hand::default();
     let governor = RateLimiter::direct_with_clock(quota(HOUR, 1), hand.clone());
@@ -169,34 +193,34 @@ pub(crate) fn denied() -> Vec<Contender> {
         }),
         contender("atomic GCRA", Kind::Floor, move |n| {
             waiting(n, &mut b, true, |now| {
-                black_box(&floor).ask(now).err().map_or(0, |at| at - now)
+                let Err(at) = black_box(&floor).ask(now) else { allowed_twice() };
+                at - now
             })
         }),
         contender("resil", Kind::Resil, move |n| {
             waiting(n, &mut c, true, |now| {
                 let answer = black_box(&limiter).check_at(1, Instant::from_nanos(now));
-                match answer.map_err(|refused| refused.retry()) {
-                    Err(RetryAt::At(at)) => at.as_nanos() - now,
-                    _ => 0,
-                }
+                let Err(RetryAt::At(at)) = answer.map_err(|refused| refused.retry()) else {
+                    allowed_twice()
+                };
+                at.as_nanos() - now
             })
         }),
         contender("governor", Kind::Peer, move |n| {
             waiting(n, &mut d, true, |now| {
                 hand.set(now);
-                let refused = black_box(&governor).check().err();
-                refused.map_or(0, |until| {
-                    until.wait_time_from(Nanos::new(hand.nanos())).as_nanos() as u64
-                })
+                let Err(until) = black_box(&governor).check() else { allowed_twice() };
+                until.wait_time_from(Nanos::new(hand.nanos())).as_nanos() as u64
             })
         }),
         contender("ratelimit", Kind::Peer, move |n| {
             waiting(n, &mut e, false, |now| {
                 ticks.set(now);
-                match black_box(&ratelimiter).try_wait() {
-                    Err(TryWaitError::Insufficient(wait)) => wait.as_nanos() as u64,
-                    _ => 0,
-                }
+                let Err(TryWaitError::Insufficient(wait)) = black_box(&ratelimiter).try_wait()
+                else {
+                    allowed_twice()
+                };
+                wait.as_nanos() as u64
             })
         }),
     ]
@@ -205,7 +229,7 @@ pub(crate) fn denied() -> Vec<Contender> {
 pub(crate) fn real_clock() -> Vec<Contender> {
     let floor = Gcra::new(NANO, ENDLESS);
     let epoch = std::time::Instant::now();
-    let limiter = resil(NANO, ENDLESS, SystemClock);
+    let limiter = resil(Rate(1, NANO), ENDLESS, SystemClock);
     let governor = RateLimiter::direct_with_clock(quota(NANO, ENDLESS), MonotonicClock);
     let quanta = RateLimiter::direct_with_clock(quota(NANO, ENDLESS), QuantaClock::default());
     let ratelimiter = ratelimiter(NANO, ENDLESS.into(), ratelimit::StdClock::new());
@@ -235,7 +259,7 @@ pub(crate) fn real_clock() -> Vec<Contender> {
 pub(crate) fn stands_still(threads: Threads) -> Vec<Contender> {
     let counter = AtomicU64::new(0);
     let (at_once, floor) = (Gcra::new(NANO, ENDLESS), Gcra::new(NANO, ENDLESS));
-    let [limiter, adding] = [(); 2].map(|()| resil(NANO, ENDLESS, Hand::default()));
+    let [limiter, adding] = [(); 2].map(|()| resil(Rate(1, NANO), ENDLESS, Hand::default()));
     let governor = RateLimiter::direct_with_clock(quota(NANO, ENDLESS), Hand::default());
     let ratelimiter = ratelimiter(NANO, ENDLESS.into(), Hand::default());
     vec![

@@ -13,6 +13,7 @@ mod bucket;
 mod measure;
 
 use breaker::Past;
+use bucket::Rate;
 use core::sync::atomic::{AtomicU64, Ordering};
 use measure::{Contender, Kind, Row, Target};
 use resil_core::Instant;
@@ -87,14 +88,26 @@ fn main() {
         Row {
             title: "shared bucket, allowed: time given, a refill at each request",
             threads: 1,
-            contenders: bucket::allowed(),
+            contenders: bucket::allowed(Rate::MICRO),
             targets: &[Target::Floor(1.15), Target::FastestPeer(1.0)],
+        },
+        Row {
+            title: "shared bucket, allowed: a token takes a third of a nanosecond less",
+            threads: 1,
+            contenders: bucket::allowed(Rate::MICRO_LESS_A_THIRD),
+            targets: &[Target::FastestPeer(1.0)],
         },
         Row {
             title: "shared bucket, denied, and the wait read: time given",
             threads: 1,
-            contenders: bucket::denied(),
+            contenders: bucket::denied(Rate::HOUR),
             targets: &[Target::Peer("governor", 1.0)],
+        },
+        Row {
+            title: "shared bucket, denied, and the wait read: a token takes a third of a nanosecond more",
+            threads: 1,
+            contenders: bucket::denied(Rate::HOUR_AND_A_THIRD),
+            targets: &[],
         },
         Row {
             title: "shared bucket, allowed: real clock",

@@ -22,9 +22,9 @@ const fn config(max_requests: u32, window: u64, burst: u32) -> RateLimitConfig {
     }
 }
 
-/// A token every 3 ns: its units are no nanoseconds.
+/// A token every 3 ns: its units are nanoseconds.
 pub(super) const THREE: TokenBucket = TokenBucket::new(config(1, 3, 2));
-/// A token every 3⅓ ns.
+/// A token every 3⅓ ns: its units are shorter ones.
 pub(super) const THIRDS: TokenBucket = TokenBucket::new(config(3, 10, 2));
 /// At most 3 in any 8 ns: 2 at once, and one every 8 ns.
 pub(super) const STRICT: StrictBucket = valid!(StrictBucket::new(config(3, 8, 2)));

@@ -160,7 +160,7 @@ where
     /// was spent or with the share that was left. Charges from before are not refunded. `false` when
     /// there is no such class.
     ///
-    /// Looks at every slot; with [`Carry::Share`] it divides.
+    /// Looks at every slot, and takes a step for each bit of what it owes.
     pub fn set_class(&mut self, class: u8, limit: L, carry: Carry, now: Instant) -> bool {
         let found = match usize::from(class).checked_sub(1) {
             None => &mut self.first,

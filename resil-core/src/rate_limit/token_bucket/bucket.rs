@@ -76,26 +76,48 @@ pub enum PlainStep {
     Rare,
 }
 
+impl PlainStep {
+    /// There will be enough at the instant `opens`.
+    #[inline(always)]
+    const fn short(opens: Instant) -> Self {
+        Self::Refused(Rejected::new(ErrorCode::RateLimitExceeded, RetryAt::At(opens)))
+    }
+
+    #[inline(always)]
+    const fn unless_short(ruling: Ruling, state: &BucketState) -> Self {
+        match ruling {
+            Ruling::Nothing => Self::Admitted(BucketCharge::NOTHING, BucketState(state.0)),
+            Ruling::Admitted(charge) => {
+                let made = BucketState(charge.after);
+                Self::Admitted(charge, made)
+            }
+            Ruling::Short { .. } | Ruling::Never(_) => Self::Rare,
+        }
+    }
+}
+
 impl TokenBucket {
     /// [`step`](Self::step) where that is plain, which is nearly always: for a loop that asks until an
     /// exchange is won, and is to be short.
     #[inline(always)] // so that what a caller does not read is not computed
     pub const fn plain_step(&self, state: &BucketState, cost: u32, now: Instant) -> PlainStep {
-        match self.ruling(state, cost, now) {
-            Ruling::Nothing => PlainStep::Admitted(BucketCharge::NOTHING, BucketState(state.0)),
-            Ruling::Admitted(charge) => {
-                let made = BucketState(charge.after);
-                PlainStep::Admitted(charge, made)
-            }
-            Ruling::Short { opens, .. } => {
-                let opens = Instant::from_nanos(opens);
-                if !self.is_near(opens.as_nanos(), now) || !self.tells(opens) {
-                    return PlainStep::Rare;
+        if now.as_nanos() < self.plain_until {
+            // What opens within a refill does so before the horizon, and its unit is its instant.
+            return match self.ruling(state, cost, Some(now.as_nanos())) {
+                Ruling::Short { unit, after, .. } if after < self.full => {
+                    PlainStep::short(Instant::from_nanos(unit.wrapping_add(after)))
                 }
-                let retry = RetryAt::At(opens);
-                PlainStep::Refused(Rejected::new(ErrorCode::RateLimitExceeded, retry))
+                ruling => PlainStep::unless_short(ruling, state),
+            };
+        }
+        match self.ruling(state, cost, self.unit_at(now)) {
+            Ruling::Short { unit, after, .. } if after < self.full => {
+                match self.instant_of(unit.wrapping_add(after)) {
+                    Some(opens) => PlainStep::short(opens),
+                    None => PlainStep::Rare,
+                }
             }
-            Ruling::Never(_) => PlainStep::Rare,
+            ruling => PlainStep::unless_short(ruling, state),
         }
     }
 
@@ -148,7 +170,7 @@ impl TokenBucket {
     /// What an admission takes, where all that it does to the state is to add that.
     #[inline(always)]
     const fn adds(&self, state: &BucketState, cost: u32, now: Instant) -> Option<BucketCharge> {
-        match self.ruling(state, cost, now) {
+        match self.ruling(state, cost, self.unit_at(now)) {
             Ruling::Admitted(charge) if charge.after == state.0.wrapping_add(charge.cost) => {
                 Some(charge)
             }

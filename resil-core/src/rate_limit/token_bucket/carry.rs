@@ -1,6 +1,7 @@
 //! What a bucket owes, under another bucket and over a reboot.
 
 use super::{BucketState, TokenBucket};
+use crate::fixed::scaled_up;
 use crate::rate_limit::StrictBucket;
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
@@ -20,40 +21,27 @@ impl TokenBucket {
         BucketState(unit.saturating_add(units))
     }
 
-    /// As many tokens in units of this bucket, rounded up. A token is a power of two in units of
-    /// either.
-    fn converted(&self, old: &Self, units: u128) -> u128 {
-        let (from, to) = (old.token.trailing_zeros(), self.token.trailing_zeros());
-        match to.checked_sub(from) {
-            Some(finer) => units.wrapping_shl(finer),
-            None => {
-                let coarser = from.saturating_sub(to);
-                let cut = 1_u128.wrapping_shl(coarser).saturating_sub(1);
-                units.saturating_add(cut).wrapping_shr(coarser)
-            }
-        }
-    }
-
-    /// What a debt of the old bucket can be in this one: no debt, where it was none.
-    fn bounded(&self, old: &Self, owed: u64, units: u128) -> u64 {
+    /// What the old bucket owes, times `to / from` and rounded up: no debt, where it was none.
+    fn carried(
+        &self,
+        old: &Self,
+        state: &BucketState,
+        [from, to]: [u64; 2],
+        now: Instant,
+    ) -> BucketState {
+        let owed = old.owed(state, now);
         let most = if owed > old.full { self.full.wrapping_mul(2) } else { self.full };
-        units.min(most.into()) as u64
+        self.owing(scaled_up(owed, to, from).min(most), now)
     }
 
+    /// As many tokens.
     pub(super) fn inherited(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
-        let owed = old.owed(state, now);
-        let units = self.converted(old, owed.into());
-        self.owing(self.bounded(old, owed, units), now)
+        self.carried(old, state, [old.token, self.token], now)
     }
 
-    /// Divides: a quota is not changed in a decision.
+    /// As much of a full bucket.
     pub(super) fn rescaled(&self, old: &Self, state: &BucketState, now: Instant) -> BucketState {
-        let owed = old.owed(state, now);
-        let [from, to] = [old, self].map(|bucket| u128::from(bucket.config.burst_size()));
-        let scaled = u128::from(owed).wrapping_mul(to); // 96 bits
-        let up = scaled.saturating_add(from.saturating_sub(1));
-        let units = self.converted(old, up.checked_div(from).unwrap_or(0));
-        self.owing(self.bounded(old, owed, units), now)
+        self.carried(old, state, [old.full, self.full], now)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::time::Instant;
 /// 1. Where `now > horizon` it refuses, and stores nothing.
 /// 2. `begin(u) = u - (u · shortfall ÷ 2^64 + 1) ÷ 2` is the instant at which unit u begins.
 /// 3. `unit`, the last unit with `begin(unit) ≤ now`, is
-///    `now + (now · excess + 2^63 + excess ÷ 2) ÷ 2^64`, or one more.
+///    `now + (now · excess + 2^63 + excess ÷ 2) ÷ 2^64`, or one more. Where a token takes a whole number
+///    of nanoseconds, `shortfall` and `excess` are 0, and a unit is the instant at which it begins.
 /// 4. Where `state + cost ≤ unit + full` it admits, and stores `max(state, unit) + cost`.
 /// 5. Else it refuses. Where `state > unit + 2 · full` the clock has stepped back, and it stores
 ///    `unit + full`.
@@ -26,17 +27,17 @@ use crate::time::Instant;
 /// use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
 /// use resil_core::valid;
 ///
-/// // A token takes 2^10 ns, so a unit takes one.
+/// // A token takes 1,000 ns, so a unit takes one.
 /// const BUCKET: TokenBucket = TokenBucket::new(valid!(
 ///     RateLimitConfig::builder()
 ///         .max_requests(1)
-///         .time_window(Duration::from_nanos(1024))
+///         .time_window(Duration::from_nanos(1_000))
 ///         .burst_size(3)
 ///         .build()
 /// ));
 /// let numbers = BUCKET.numbers();
-/// assert_eq!((numbers.full, numbers.shortfall, numbers.excess), (3 * 1024, 0, 0));
-/// assert_eq!(BUCKET.units(2), 2 * 1024);
+/// assert_eq!((numbers.full, numbers.shortfall, numbers.excess), (3_000, 0, 0));
+/// assert_eq!(BUCKET.units(2), 2_000);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

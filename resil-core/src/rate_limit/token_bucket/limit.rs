@@ -63,8 +63,7 @@ impl Limit for TokenBucket {
 
     #[inline]
     fn available(&self, state: &BucketState, now: Instant) -> u32 {
-        let units = self.full.saturating_sub(self.missing(state, now));
-        (units >> self.token.trailing_zeros()) as u32
+        self.tokens(self.full.saturating_sub(self.missing(state, now))) as u32
     }
 
     #[inline]

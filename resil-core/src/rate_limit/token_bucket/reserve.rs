@@ -15,7 +15,7 @@ impl TokenBucket {
     }
 }
 
-/// Two wide multiplications each.
+/// Two wide multiplications each at most.
 impl Reserve for TokenBucket {
     fn reserve(
         &self,
@@ -57,12 +57,8 @@ impl Reserve for TokenBucket {
         let (unit, from) = self.start(state, now);
         let most = unit.saturating_add(self.full.wrapping_mul(2));
         let room = most.saturating_sub(from);
-        let bits = self.token.trailing_zeros();
-        let cost = u128::from(cost).wrapping_shl(bits);
-        let beyond = cost.saturating_sub(room.into());
-        state.0 = from.saturating_add(cost.min(room.into()) as u64);
-        let part = u128::from(self.token.saturating_sub(1));
-        Charged { excess: beyond.saturating_add(part).wrapping_shr(bits) as u32 }
+        state.0 = from.saturating_add(self.units(cost).min(room));
+        Charged { excess: u64::from(cost).saturating_sub(self.tokens(room)) as u32 }
     }
 }
 

@@ -56,6 +56,34 @@ fn a_unit_is_the_last_to_begin_by_then() {
 }
 
 #[test]
+fn a_token_of_whole_nanoseconds_is_counted_in_them_and_comes_neither_early_nor_late() {
+    for (requests, nanos) in [(1, 1), (3, 7), (100, 600_000_000), (7, 1 << 40), (1, (1 << 62) - 1)]
+    {
+        let bucket = bucket(requests, u64::from(requests) * nanos, 1);
+        assert_eq!((bucket.token, bucket.shortfall, bucket.excess), (nanos, 0, 0));
+        for start in [0, 1, 12_345, 1 << 61] {
+            let mut state = BucketState::FRESH;
+            bucket.try_acquire(&mut state, 1, at(start)).unwrap();
+            let refused = bucket.try_acquire(&mut state, 1, at(start + nanos - 1)).unwrap_err();
+            assert_eq!(retry_nanos(refused), start + nanos);
+            bucket.try_acquire(&mut state, 1, at(start + nanos)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_tokens_in_so_many_units_are_counted_without_a_division() {
+    for bucket in buckets() {
+        for tokens in [0, 1, 2, 999, u64::MAX / bucket.token] {
+            let units = bucket.token.saturating_mul(tokens);
+            for units in units.saturating_sub(2)..=units.saturating_add(2) {
+                assert_eq!(bucket.tokens(units), units / bucket.token, "{bucket:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_plain_step_is_the_step() {
     for bucket in buckets() {
         for ahead in [0, 1, bucket.full / 2, bucket.full, bucket.full + 1, 3 * (bucket.full / 2)] {

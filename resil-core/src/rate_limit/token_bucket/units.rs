@@ -1,4 +1,4 @@
-//! The bucket's own clock: units, of which a token is a power of two.
+//! The bucket's own clock: units, nanoseconds or a little shorter, of which a token has a whole number.
 
 use super::{BucketState, TokenBucket};
 use crate::fixed::product;
@@ -18,10 +18,29 @@ impl TokenBucket {
         self.token.saturating_mul(tokens as u64)
     }
 
+    /// Whole tokens in so many units.
+    ///
+    /// The product falls short of that by less than 1.
+    #[inline]
+    pub(super) const fn tokens(&self, units: u64) -> u64 {
+        let (guess, _) = product(units, self.tokens_each);
+        let rest = units.wrapping_sub(guess.wrapping_mul(self.token));
+        guess.wrapping_add((rest >= self.token) as u64)
+    }
+
+    /// Whether a unit is a nanosecond, as it is where a token takes a whole number of them.
+    #[inline(always)]
+    pub(super) const fn is_in_nanos(&self) -> bool {
+        self.shortfall == 0
+    }
+
     /// The instant at which a unit begins: `ceil(unit · p - ½)`.
     #[cfg_attr(not(target_has_atomic = "32"), inline(never))]
     #[cfg_attr(target_has_atomic = "32", inline)]
     pub(in crate::rate_limit) const fn begin(&self, unit: u64) -> u64 {
+        if self.is_in_nanos() {
+            return unit;
+        }
         let (high, _) = product(unit, self.shortfall);
         unit.wrapping_sub(high.wrapping_add(1) >> 1)
     }
@@ -34,12 +53,22 @@ impl TokenBucket {
     #[cfg_attr(all(target_has_atomic = "32", not(target_pointer_width = "64")), inline)]
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(in crate::rate_limit) const fn unit(&self, now: u64) -> u64 {
+        if self.is_in_nanos() {
+            return now;
+        }
         let (high, low) = product(now, self.excess);
-        let (low, carry) = low.overflowing_add(self.half);
+        let half = (1 << 63) | (self.excess >> 1); // 1/2 + 1/2p in 2^-64: of a unit, and of a nanosecond
+        let (low, carry) = low.overflowing_add(half);
         let guess = now.wrapping_add(high).wrapping_add(carry as u64);
         let next = guess.wrapping_add(1);
         let is_sure = low.checked_add(now.wrapping_add(2)).is_some();
         if is_sure || self.begin(next) > now { guess } else { next }
+    }
+
+    /// The unit of an instant; `None` beyond the horizon.
+    #[inline(always)]
+    pub(super) const fn unit_at(&self, now: Instant) -> Option<u64> {
+        if self.tells(now) { Some(self.unit(now.as_nanos())) } else { None }
     }
 
     /// The instant at which a unit begins; `None` beyond the horizon.

@@ -1,13 +1,17 @@
 //! The bucket, its policy and its line, and what is decided where they meet.
 
 use resil_core::error::ErrorCode;
+use resil_core::event::EventKind;
 use resil_core::outcome::{Rejected, RetryAt};
 use resil_core::rate_limit::{Bucket, BucketCharge, BucketState, PlainStep, Step};
 use resil_core::{Clock, Instant};
+use tracing::level_filters::LevelFilter;
 
+use super::super::TARGET;
 use super::Charge;
 use super::cell::BucketCell;
 use crate::line::Line;
+use crate::log;
 use crate::sync::{Mutex, lock};
 
 /// What the handles of one limiter share.
@@ -35,27 +39,53 @@ pub(super) enum Turn {
 }
 
 impl<L: Bucket, T: Clock> Shared<L, T> {
-    /// Core's decision, by compare-exchange.
+    /// Core's decision, by compare-exchange. In line is what is plain, and wins its exchange at once.
     #[inline(always)]
-    pub(super) fn take(&self, tokens: u32, mut now: Instant) -> Result<BucketCharge, Rejected> {
+    pub(super) fn take<const IS_TOLD: bool>(
+        &self,
+        tokens: u32,
+        now: Instant,
+    ) -> Result<BucketCharge, Rejected> {
+        let (bucket, found) = (self.limit.as_bucket(), self.bucket.load());
+        match bucket.plain_step(&found, tokens, now) {
+            PlainStep::Admitted(charge, made) => {
+                if self.bucket.exchange(&found, made).is_ok() {
+                    return Ok(charge);
+                }
+            }
+            PlainStep::Refused(rejected) => return Err(told::<IS_TOLD>(rejected, tokens, now)),
+            PlainStep::Rare => {}
+        }
+        self.take_on::<IS_TOLD>(tokens, now)
+    }
+
+    /// [`take`](Self::take) until it is decided.
+    #[cold]
+    #[inline(never)]
+    fn take_on<const IS_TOLD: bool>(
+        &self,
+        tokens: u32,
+        mut now: Instant,
+    ) -> Result<BucketCharge, Rejected> {
         let bucket = self.limit.as_bucket();
         let mut found = self.bucket.load();
-        loop {
+        let rejected = loop {
             match bucket.plain_step(&found, tokens, now) {
                 PlainStep::Admitted(charge, made) => match self.bucket.exchange(&found, made) {
                     Ok(()) => return Ok(charge),
                     Err(other) => found = other,
                 },
-                PlainStep::Refused(rejected) => return Err(rejected),
+                PlainStep::Refused(rejected) => break rejected,
                 PlainStep::Rare => match self.refuse_rarely(found, tokens, now) {
-                    Some(rejected) => return Err(rejected),
+                    Some(rejected) => break rejected,
                     None => {
                         found = self.bucket.load();
                         now = self.clock.now();
                     }
                 },
             }
-        }
+        };
+        Err(told::<IS_TOLD>(rejected, tokens, now))
     }
 
     /// [`take`](Self::take) by adding to the bucket, where there is plenty in it.
@@ -67,10 +97,12 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
     ) -> Result<BucketCharge, Rejected> {
         let bucket = self.limit.as_bucket();
         if !bucket.has_plenty(&self.bucket.load(), tokens, now) {
-            return self.take(tokens, now);
+            return self.take::<true>(tokens, now);
         }
         let found = self.bucket.add(bucket.units(tokens));
-        bucket.added(&found, tokens, now).ok_or_else(|| self.refusal_in_line(tokens, now))
+        bucket
+            .added(&found, tokens, now)
+            .ok_or_else(|| told::<true>(self.refusal_in_line(tokens, now), tokens, now))
     }
 
     /// A refusal that is not plain; `None` where it is to be asked again.
@@ -107,7 +139,7 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
             let rejected = self.refusal_in_line(tokens, self.clock.now());
             return (rejected.retry() == RetryAt::Never).then_some(Err(rejected));
         }
-        match self.take(tokens, self.clock.now()) {
+        match self.take::<false>(tokens, self.clock.now()) {
             Ok(taken) => Some(Ok(Charge { taken, generation: glimpse.generation() })),
             Err(rejected) if rejected.retry() == RetryAt::Never => Some(Err(rejected)),
             Err(_) => None,
@@ -117,7 +149,7 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
     /// Takes for whoever is first, or says until when to sleep.
     pub(super) fn take_as_head(&self, tokens: u32) -> Result<Turn, Rejected> {
         let generation = self.line.look().generation();
-        match self.take(tokens, self.clock.now()) {
+        match self.take::<false>(tokens, self.clock.now()) {
             Ok(taken) => Ok(Turn::Taken(Charge { taken, generation })),
             Err(rejected) => match rejected.retry() {
                 RetryAt::At(at) => Ok(Turn::NotBefore(at)),
@@ -149,6 +181,23 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
         drop(giving);
         self.line.free();
     }
+}
+
+/// The refusal, which is logged if that is asked for.
+#[inline(always)]
+pub(super) fn told<const IS_TOLD: bool>(rejected: Rejected, tokens: u32, now: Instant) -> Rejected {
+    if IS_TOLD && (cfg!(feature = "metrics") || LevelFilter::current() >= LevelFilter::DEBUG) {
+        // In parts, so that the refusal itself need not lie in memory.
+        log_refusal(rejected.code(), rejected.retry(), tokens, now);
+    }
+    rejected
+}
+
+#[cold]
+fn log_refusal(code: ErrorCode, retry: RetryAt, tokens: u32, now: Instant) {
+    let kind = EventKind::of_refusal(Rejected::new(code, retry));
+    let (code, retry_after) = (code.name(), retry.wait_from(now));
+    log::at!(debug, TARGET, kind; _, tokens, code, ?retry_after, "refused");
 }
 
 /// What is there is for those who wait.

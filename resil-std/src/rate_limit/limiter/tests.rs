@@ -2,6 +2,7 @@ use core::time::Duration;
 use std::sync::Mutex as StdMutex;
 
 use resil_core::error::ErrorCode;
+use resil_core::outcome::RetryAt;
 use resil_core::rate_limit::StrictBucket;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
