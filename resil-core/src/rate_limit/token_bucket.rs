@@ -104,6 +104,32 @@ impl BucketState {
     /// A full bucket.
     pub const FRESH: Self = Self(0);
 
+    /// What is left in an atomic whose bucket goes on elsewhere, under another policy: no policy admits
+    /// anything from it, nor refuses it plainly. So whoever has looked at the old policy before finds out,
+    /// and asks again there.
+    ///
+    /// No state comes to it by itself but that of a bucket which takes decades to fill, or has been used for
+    /// as long: so whoever finds it makes sure.
+    ///
+    /// ```
+    /// use resil_core::Instant;
+    /// use resil_core::rate_limit::{BucketState, PlainStep, RateLimitConfig, TokenBucket};
+    ///
+    /// let (bucket, now) = (TokenBucket::new(RateLimitConfig::DEFAULT), Instant::from_nanos(1));
+    /// assert!(BucketState::GONE.is_gone() && !BucketState::FRESH.is_gone());
+    /// assert_eq!(bucket.plain_step(&BucketState::GONE, 1, now), PlainStep::Rare);
+    /// assert!(!bucket.has_plenty(&BucketState::GONE, 1, now));
+    /// ```
+    pub const GONE: Self = Self(3 << 62);
+
+    /// Whether it is [`GONE`](Self::GONE), also where somebody who has not found out yet has
+    /// [added](TokenBucket::has_plenty) to that.
+    #[must_use]
+    #[inline]
+    pub const fn is_gone(&self) -> bool {
+        self.0 >= Self::GONE.0
+    }
+
     /// The state as a number, for an atomic or a snapshot. It means something to its own bucket only.
     #[must_use]
     #[inline]

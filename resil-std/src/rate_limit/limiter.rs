@@ -1,6 +1,7 @@
 //! One limit that everybody shares.
 
 mod cell;
+mod changed;
 mod contended;
 mod shared;
 
@@ -11,9 +12,7 @@ use resil_core::error::RateLimitError;
 use resil_core::outcome::Rejected;
 #[cfg(doc)]
 use resil_core::outcome::RetryAt;
-use resil_core::rate_limit::{
-    Bucket, BucketCharge, Charged, RateLimitConfig, Reservation, TokenBucket,
-};
+use resil_core::rate_limit::{Bucket, BucketCharge, Charged, Reservation, TokenBucket};
 use resil_core::{Clock, Instant};
 
 use crate::clock::{Sleep, SystemClock};
@@ -32,7 +31,7 @@ use shared::{Shared, Turn, others_wait, told};
 ///
 /// - Whatever threads do, what is admitted is what one thread could have been admitted: each answer is
 ///   core's transition on the one word that is the bucket, by compare-exchange. No lock is taken by
-///   who asks, and no heap is touched.
+///   who asks, and no heap is touched, before the limit is [changed](Self::reconfigure).
 /// - A refusal stores nothing, but where the clock has stepped back.
 /// - **First come, first served** among those who wait with [`until_ready`](Self::until_ready):
 ///   while somebody waits, whoever does not is refused, newcomers get in line, and so a large
@@ -99,10 +98,13 @@ impl<L, T> Limiter<L, T> {
         Self(Arc::new(Shared::new(limit, clock)))
     }
 
-    /// The limit.
+    /// The limit in force.
     #[must_use]
-    pub fn limit(&self) -> &L {
-        &self.0.limit
+    pub fn limit(&self) -> L
+    where
+        L: Clone,
+    {
+        self.0.with_limit(L::clone)
     }
 }
 
@@ -167,9 +169,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     pub fn peek(&self, tokens: u32) -> Result<(), Rejected> {
         let shared = &*self.0;
         let is_free = shared.line.look().lets_pass(tokens);
-        let state = shared.bucket.load();
-        let now = shared.clock.now();
-        shared.limit.peek(&state, tokens, now)?;
+        shared.look(|limit, state, now| limit.peek(state, tokens, now))?;
         if is_free { Ok(()) } else { Err(others_wait()) }
     }
 
@@ -178,14 +178,13 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     pub fn available(&self) -> u32 {
         let shared = &*self.0;
         let is_free = shared.line.look().is_empty();
-        let state = shared.bucket.load();
-        if is_free { shared.limit.available(&state, shared.clock.now()) } else { 0 }
+        if is_free { shared.look(|limit, state, now| limit.available(state, now)) } else { 0 }
     }
 
     /// Gives back what was taken for a request that was not made after all, less what has been
     /// refilled since. Whoever waits gets it at once.
     ///
-    /// After a [`reset`](Self::reset) it changes nothing. The charge has to come from this limiter.
+    /// After a [`reset`](Self::reset) or under another limit it changes nothing. The charge has to come from this limiter.
     pub fn refund(&self, charge: Charge) {
         self.0.refund(charge);
     }
@@ -193,12 +192,6 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     /// Forgets everything that was admitted. Whoever waits goes on at once.
     pub fn reset(&self) {
         self.0.reset();
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn config(&self) -> &RateLimitConfig {
-        self.0.limit.config()
     }
 }
 
@@ -239,11 +232,10 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
         if !glimpse.lets_pass(tokens) {
             return Err(shared.refusal_in_line(tokens, shared.clock.now()));
         }
-        let reservation = shared.bucket.update(|found| {
-            let mut state = found.clone();
-            let answer = shared.limit.reserve(&mut state, tokens, latest, shared.clock.now());
-            let store = answer.is_ok().then_some(state);
-            (answer, store)
+        let reservation = shared.update(|limit, state, now| {
+            let answer = limit.reserve(state, tokens, latest, now);
+            let is_reserved = answer.is_ok();
+            (answer, is_reserved)
         })?;
         Ok(reservation.map(|taken| Charge { taken, generation: glimpse.generation() }))
     }
@@ -257,11 +249,7 @@ impl<L: Bucket, T: Clock> Limiter<L, T> {
     /// it is paid. What would bring the debt above one refill is not taken, and told.
     pub fn charge(&self, tokens: u32) -> Charged {
         let shared = &*self.0;
-        shared.bucket.update(|found| {
-            let mut state = found.clone();
-            let charged = shared.limit.charge(&mut state, tokens, shared.clock.now());
-            (charged, Some(state))
-        })
+        shared.update(|limit, state, now| (limit.charge(state, tokens, now), true))
     }
 }
 
@@ -329,11 +317,9 @@ impl<L, T> Clone for Limiter<L, T> {
 
 impl<L: fmt::Debug, T> fmt::Debug for Limiter<L, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Limiter")
-            .field("limit", &self.0.limit)
-            .field("bucket", &self.0.bucket)
-            .field("line", &self.0.line)
-            .finish_non_exhaustive()
+        let mut debug = f.debug_struct("Limiter");
+        self.0.with_limit(|limit| debug.field("limit", limit));
+        debug.field("bucket", &self.0.bucket).field("line", &self.0.line).finish_non_exhaustive()
     }
 }
 

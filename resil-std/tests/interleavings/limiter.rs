@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use resil_std::core::rate_limit::{BucketState, RateLimitConfig, TokenBucket};
+use resil_std::core::rate_limit::{BucketState, Carry, RateLimitConfig, TokenBucket};
 use resil_std::core::{Clock, Instant};
 use resil_std::rate_limit::Limiter;
 
@@ -165,6 +165,41 @@ fn what_is_taken_while_another_resets_is_never_given_back_twice() {
         // Before the reset it is forgotten, and after it comes back, or not where they crossed.
         assert!(spent == 3 || spent == 0);
         assert!(back == 3 || (spent == 0 && back == 0));
+    });
+}
+
+#[test]
+fn what_is_taken_while_another_limit_is_put_in_force_is_spent_once() {
+    model(|| {
+        let (limiter, _) = limiter(3);
+        let taken = limiter.check(1).unwrap();
+        let others = limiter.clone();
+        let takes = thread::spawn(move || {
+            let taken = others.check(1);
+            // Of the old limit or of the new one: either there is one left.
+            assert!(taken.is_ok());
+            others.refund(others.check(1).unwrap());
+        });
+        limiter.reconfigure(bucket(4), Carry::Spent);
+        limiter.refund(taken); // from before
+        takes.join().unwrap();
+        // The one that was given back may have been taken before, and given back after.
+        let left = limiter.available();
+        assert!(left == 2 || left == 1, "{left}");
+    });
+}
+
+#[test]
+fn by_adding_too_nothing_is_minted_while_another_limit_is_put_in_force() {
+    model(|| {
+        let (limiter, others) = {
+            let limiter = begun();
+            (limiter.clone(), limiter)
+        };
+        let adds = thread::spawn(move || usize::from(others.check_contended(1).is_ok()));
+        limiter.reconfigure(bucket(8), Carry::Spent);
+        let taken = adds.join().unwrap() + usize::from(limiter.check_contended(1).is_ok());
+        assert_eq!(limiter.available() as usize, 7 - taken);
     });
 }
 

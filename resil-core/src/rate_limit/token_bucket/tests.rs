@@ -112,6 +112,24 @@ fn a_plain_step_is_the_step() {
 }
 
 #[test]
+fn of_a_bucket_that_is_gone_nothing_is_admitted_and_nothing_refused_plainly() {
+    for bucket in buckets() {
+        let added = [0, 1, bucket.token, bucket.full, bucket.full.saturating_mul(64)];
+        for added in added.map(|added| added.min(u64::MAX >> 2)) {
+            let state = BucketState(BucketState::GONE.0 + added);
+            assert!(state.is_gone());
+            for now in [0, 1, 1 << 40, 1 << 61].map(at) {
+                for cost in [1, 2, bucket.config.burst_size(), u32::MAX] {
+                    assert_eq!(bucket.plain_step(&state, cost, now), PlainStep::Rare, "{bucket:?}");
+                    assert!(!bucket.has_plenty(&state, cost, now), "{bucket:?}");
+                    assert_eq!(bucket.added(&state, cost, now), None, "{bucket:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_added_at_once_is_what_a_step_takes() {
     let mut plenty = 0;
     for bucket in buckets() {

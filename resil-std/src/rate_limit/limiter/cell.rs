@@ -23,9 +23,9 @@ impl BucketCell {
         BucketState::from_raw(self.0.load(Ordering::Acquire))
     }
 
-    /// Puts another state in its place.
-    pub(super) fn replace(&self, state: BucketState) {
-        self.0.swap(state.into_raw(), Ordering::AcqRel);
+    /// Puts another state in its place, and returns what it was.
+    pub(super) fn replace(&self, state: BucketState) -> BucketState {
+        BucketState::from_raw(self.0.swap(state.into_raw(), Ordering::AcqRel))
     }
 
     /// Stores `made` if the state is still the one that was found; else it is the state now, since

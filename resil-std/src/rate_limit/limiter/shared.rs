@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::super::TARGET;
 use super::Charge;
 use super::cell::BucketCell;
+use super::changed::Changed;
 use crate::line::Line;
 use crate::log;
 use crate::sync::{Mutex, lock};
@@ -18,17 +19,19 @@ use crate::sync::{Mutex, lock};
 pub(super) struct Shared<L, T> {
     pub(super) bucket: BucketCell,
     pub(super) line: Line,
+    /// The first limit.
     pub(super) limit: L,
     pub(super) clock: T,
-    /// Held by whoever gives back and by whoever resets, so that nothing is given back to a bucket
-    /// that it was not taken from.
-    giving: Mutex<()>,
+    /// What was put in its place, with the bucket: then the one in the atomic is gone. Held by whoever gives
+    /// back, resets or puts another limit in force, so that nothing is given back to a bucket that it was
+    /// not taken from.
+    pub(super) changed: Mutex<Option<Box<Changed<L>>>>,
 }
 
 impl<L, T> Shared<L, T> {
     pub(super) fn new(limit: L, clock: T) -> Self {
         let bucket = BucketCell::new(BucketState::FRESH);
-        Self { bucket, line: Line::new(), limit, clock, giving: Mutex::new(()) }
+        Self { bucket, line: Line::new(), limit, clock, changed: Mutex::new(None) }
     }
 }
 
@@ -59,7 +62,7 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
         self.take_on::<IS_TOLD>(tokens, now)
     }
 
-    /// [`take`](Self::take) until it is decided.
+    /// [`take`](Self::take) until it is decided, and from a bucket that is elsewhere.
     #[cold]
     #[inline(never)]
     fn take_on<const IS_TOLD: bool>(
@@ -70,6 +73,14 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
         let bucket = self.limit.as_bucket();
         let mut found = self.bucket.load();
         let rejected = loop {
+            if found.is_gone()
+                && let Some(answer) = self.take_changed(tokens)
+            {
+                match answer {
+                    Ok(charge) => return Ok(charge),
+                    Err(rejected) => break rejected,
+                }
+            }
             match bucket.plain_step(&found, tokens, now) {
                 PlainStep::Admitted(charge, made) => match self.bucket.exchange(&found, made) {
                     Ok(()) => return Ok(charge),
@@ -118,6 +129,9 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
             return step.outcome.err();
         }
         let found = self.bucket.load();
+        if found.is_gone() && lock(&self.changed).is_some() {
+            return None;
+        }
         let Step { outcome, store } = bucket.step(&found, tokens, self.clock.now());
         let rejected = outcome.err()?;
         match store {
@@ -129,7 +143,37 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
     /// The refusal of who does not wait while others do.
     #[cold]
     pub(super) fn refusal_in_line(&self, tokens: u32, now: Instant) -> Rejected {
-        self.limit.peek(&self.bucket.load(), tokens, now).err().unwrap_or_else(others_wait)
+        let answer = self.look(|limit, state, _| limit.peek(state, tokens, now));
+        answer.err().unwrap_or_else(others_wait)
+    }
+
+    /// Looks at the bucket by the limit in force. The clock is read after the state was.
+    pub(super) fn look<R>(&self, look: impl Fn(&L, &BucketState, Instant) -> R) -> R {
+        let found = self.bucket.load();
+        if found.is_gone()
+            && let Some(seen) = self.at_changed(|limit, state, now| look(limit, state, now))
+        {
+            return seen;
+        }
+        look(&self.limit, &found, self.clock.now())
+    }
+
+    /// Applies `transition` by the limit in force, which answers and says whether what it has made of the
+    /// state stands. The clock is read after the state was.
+    pub(super) fn update<R>(
+        &self,
+        transition: impl Fn(&L, &mut BucketState, Instant) -> (R, bool),
+    ) -> R {
+        self.bucket.update(|found| {
+            if found.is_gone()
+                && let Some((answer, _)) = self.at_changed(&transition)
+            {
+                return (answer, None);
+            }
+            let mut made = found.clone();
+            let (answer, stands) = transition(&self.limit, &mut made, self.clock.now());
+            (answer, stands.then_some(made))
+        })
     }
 
     /// The answer to who would wait, where there is nothing to wait for.
@@ -159,26 +203,34 @@ impl<L: Bucket, T: Clock> Shared<L, T> {
     }
 
     pub(super) fn refund(&self, charge: Charge) {
-        let giving = lock(&self.giving);
+        let mut changed = lock(&self.changed);
         if charge.generation != self.line.look().generation() {
             return;
         }
-        let bucket = self.limit.as_bucket();
-        self.bucket.update(|state| {
-            // Read after the state: an earlier time would give back what has been refilled since.
-            ((), Some(bucket.refunded(state, &charge.taken, self.clock.now())))
-        });
-        drop(giving);
+        match changed.as_deref_mut() {
+            Some(Changed { limit, state }) => limit.refund(state, charge.taken, self.clock.now()),
+            None => {
+                let bucket = self.limit.as_bucket();
+                self.bucket.update(|state| {
+                    // Read after the state: an earlier time would give back what has been refilled since.
+                    ((), Some(bucket.refunded(state, &charge.taken, self.clock.now())))
+                });
+            }
+        }
+        drop(changed);
         self.line.free();
     }
 
     pub(super) fn reset(&self) {
-        let giving = lock(&self.giving);
+        let mut changed = lock(&self.changed);
         // In this order: who asks in between gets a charge of the old generation, which is not given
         // back, and never one of the new generation whose tokens were forgotten.
-        self.bucket.replace(BucketState::FRESH);
+        match changed.as_deref_mut() {
+            Some(changed) => changed.state = BucketState::FRESH,
+            None => drop(self.bucket.replace(BucketState::FRESH)),
+        }
         self.line.next_generation();
-        drop(giving);
+        drop(changed);
         self.line.free();
     }
 }

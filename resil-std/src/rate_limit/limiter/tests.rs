@@ -3,7 +3,7 @@ use std::sync::Mutex as StdMutex;
 
 use resil_core::error::ErrorCode;
 use resil_core::outcome::RetryAt;
-use resil_core::rate_limit::StrictBucket;
+use resil_core::rate_limit::{RateLimitConfig, StrictBucket};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::timeout;
 
@@ -126,7 +126,7 @@ fn a_strict_bucket_keeps_its_window() {
         })
         .count();
     assert_eq!(admitted, 99);
-    assert_eq!(limiter.config(), &RateLimitConfig::DEFAULT);
+    assert_eq!(limiter.config(), RateLimitConfig::DEFAULT);
 }
 
 #[test]
