@@ -170,17 +170,6 @@ fn a_window_of_the_same_length_is_kept_under_another_policy() {
     breaker.reconfigure(new(11, 60), now);
     assert_eq!(breaker.counts(now), counts(0, 0, 0), "another length");
 
-    let over = |seconds| {
-        let window =
-            CircuitBreakerConfig::builder().time_window::<10>(Duration::from_secs(seconds));
-        window.failure_rate(Ratio::percent(90)).build().unwrap()
-    };
-    for (seconds, kept) in [(10, 3), (9, 0), (11, 0)] {
-        let (mut breaker, now) = after(TEN_SECONDS, &[true, true, true], s(0));
-        breaker.reconfigure(over(seconds), now);
-        assert_eq!((breaker.counts(now).calls, breaker.failures()), (kept, 3), "{seconds} s");
-    }
-
     let mut breaker = CircuitBreaker::from_parts(LAST_TEN, LAST_TEN.opened(never, s(0)));
     breaker.reconfigure(new(10, 5), s(1));
     assert_eq!(breaker.next_deadline(s(1)), Some(s(6)), "one open time from now");
