@@ -348,9 +348,9 @@ mod tests {
 
     #[test]
     fn a_reference_to_a_policy_is_that_policy() {
-        assert_eq!(says(&TokenBudget::AWS), says(TokenBudget::AWS));
-        assert_eq!(says(&TokenBudget::GRPC), says(TokenBudget::GRPC));
-        assert_eq!(says(&RatioBudget::DEFAULT), says(RatioBudget::DEFAULT));
+        assert_eq!(says::<&TokenBudget>(&TokenBudget::AWS), says(TokenBudget::AWS));
+        assert_eq!(says::<&TokenBudget>(&TokenBudget::GRPC), says(TokenBudget::GRPC));
+        assert_eq!(says::<&RatioBudget>(&RatioBudget::DEFAULT), says(RatioBudget::DEFAULT));
     }
 
     #[test]
