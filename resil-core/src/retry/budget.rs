@@ -358,7 +358,8 @@ mod tests {
         let (policy, now) = (RatioBudget::DEFAULT, Instant::from_nanos(1));
         let [mut told, mut state] = [RatioBudget::FRESH, RatioBudget::FRESH];
         Bound::new(&policy, &mut told).begin(now);
-        policy.begin(&mut state, now);
+        Budget::begin(&mut &mut Bound::new(&policy, &mut told), now);
+        (0..2).for_each(|_| policy.begin(&mut state, now));
         assert_eq!(format!("{told:?}"), format!("{state:?}"));
         assert_ne!(format!("{told:?}"), format!("{:?}", RatioBudget::FRESH));
     }
