@@ -339,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn a_network_error_as_the_cause_names_its_peer() {
+        let error = NetworkError::unreachable().with_peer("node-3");
+        assert_eq!(error.peer().map(crate::text::Text::as_str), Some("node-3"));
+        assert_eq!(NetworkError::unreachable().peer(), None);
+        let error = ResilienceError::<&str>::from(error);
+        assert_eq!(error.details().get("peer"), Some(&Value::from("node-3")));
+    }
+
+    #[test]
     fn resilience_error_has_code_message_details_and_original_error() {
         let error = ResilienceError::operation(NetworkError::timeout())
             .with_detail("peer", "node-3")

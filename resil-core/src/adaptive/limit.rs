@@ -167,6 +167,6 @@ mod tests {
 
     #[test]
     fn a_reference_to_a_limit_is_that_limit() {
-        assert_eq!(answers(&Aimd::default()), answers(Aimd::default()));
+        assert_eq!(answers::<&Aimd>(&Aimd::default()), answers(Aimd::default()));
     }
 }

@@ -113,3 +113,18 @@ impl<C: Borrow<BulkheadConfig>> Bulkhead<C> {
         self.config = config;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_fresh_while_nothing_is_held() {
+        let (mut bulkhead, now) = (Bulkhead::new(BulkheadConfig::DEFAULT), Instant::EPOCH);
+        assert!(bulkhead.is_fresh());
+        let permit = bulkhead.try_acquire(1, Priority::Normal, now).unwrap();
+        assert!(!bulkhead.is_fresh());
+        assert_eq!(bulkhead.record(permit, Outcome::Success, now), Recorded::Released);
+        assert!(bulkhead.is_fresh());
+    }
+}

@@ -373,3 +373,67 @@ impl<L: Pipeline> Pipeline for &L {
         L::succeed_at_a_glance(glance, first)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::PeerPolicy;
+    use crate::circuit_breaker::CircuitBreakerConfig;
+    use crate::outcome::FailureClass;
+    use crate::rate_limit::{RateLimitConfig, TokenBucket};
+    use crate::retry::RetryPolicy;
+    use core::time::Duration;
+    use std::format;
+    use std::string::String;
+    use std::vec::Vec;
+
+    const PEER: PeerPolicy = PeerPolicy::new(
+        CallPolicy::new(RetryPolicy::DEFAULT),
+        crate::valid!(CircuitBreakerConfig::builder().failure_threshold(1).build()),
+        TokenBucket::new(RateLimitConfig::DEFAULT),
+    );
+
+    /// What a pipeline says in a history that asks everything, and says something else each time.
+    fn says<L: Pipeline>(pipeline: L) -> Vec<String> {
+        let (mut state, mut rng, now) = (L::FRESH, || 4, Instant::from_nanos(1_000));
+        let later = now.saturating_add(Duration::from_secs(60));
+        let mut said = Vec::new();
+        let (glance, word) = (pipeline.glance(&state), L::word(&mut state).copied());
+        said.push(format!("{} {glance:?} {word:?}", L::HAS_GLANCE));
+        let word = word.unwrap_or_default();
+        let begun = |glance, deadline| {
+            pipeline.begin_at_a_glance(glance, word, &Request::ONE, deadline, now)
+        };
+        let started = begun(glance, Deadline::NONE);
+        said.push(format!("{started:?} {:?}", begun(Glance::NONE, Deadline::NONE)));
+        said.push(format!("{:?}", begun(glance, Deadline::at(now))));
+        let (first, _) = started.unwrap();
+        let told = [glance, Glance::NONE].map(|glance| L::succeed_at_a_glance(glance, &first));
+        said.push(format!("{told:?} {}", pipeline.needs_end(&mut state)));
+
+        let (mut call, ticket) = pipeline.go_on(first, Request::ONE, Deadline::NONE);
+        let ended = Ended { ticket, result: Err(FailureClass::Transient.into()) };
+        let (_, transitions) = pipeline.step(&mut call, Some(ended), &mut state, &mut rng, now);
+        said.push(format!("{transitions:?} {}", pipeline.needs_end(&mut state)));
+        said.push(format!("{:?}", [now, later].map(|now| pipeline.breaker_state(&state, now))));
+        let polled = [now, later].map(|now| pipeline.poll_breaker(&mut state, &mut rng, now));
+        said.push(format!("{polled:?} {:?}", pipeline.glance(&state)));
+        said
+    }
+
+    #[test]
+    fn a_pipeline_that_lies_elsewhere_is_that_pipeline() {
+        assert_eq!(says::<&PeerPolicy>(&PEER), says(PEER));
+    }
+
+    #[test]
+    fn a_peer_begins_at_a_glance_and_says_when_an_end_matters() {
+        let said = says(PEER);
+        assert!(said[1].starts_with("Some(") && said[1].ends_with(" None"), "{}", said[1]);
+        assert_eq!(said[2], "None", "the deadline has come");
+        assert_eq!(said[3], "[true, false] false", "closed, and nothing to measure");
+        assert!(said[4].contains("Closed") && said[4].ends_with(" true"), "{}", said[4]);
+        assert_eq!(said[5], "[Some(Open), Some(HalfOpen)]");
+        assert!(said[6].starts_with("[None, Some("), "{}", said[6]);
+    }
+}

@@ -179,6 +179,8 @@ mod tests {
         assert!(needs_end(&LAST_FOUR, "sss") && needs_end(&LAST_FOUR, "xsss"));
         assert!(!needs_end(&LAST_FOUR, "ssss"), "there is nothing to forget");
         assert!(needs_end(&AND_SLOW, "ssss"), "it may be slow");
+        let slow = [LAST_FOUR, AND_SLOW].map(|policy| policy.window().slow_calls());
+        assert_eq!(slow, [None, Some((Duration::from_secs(1), crate::Ratio::ONE))]);
     }
 
     #[test]

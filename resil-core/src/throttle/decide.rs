@@ -174,6 +174,21 @@ mod tests {
     const NOW: Instant = Instant::EPOCH;
 
     #[test]
+    fn a_state_is_fresh_when_nothing_counts_any_more_and_permits_outlive_another_window() {
+        let throttle = AdaptiveThrottle::DEFAULT;
+        let state = throttle.counted_now([7, 3, 1], 5, NOW);
+        let later = NOW.saturating_add(throttle.window());
+        assert!(throttle.is_fresh(&ThrottleState::new(), NOW));
+        assert_eq!([NOW, later].map(|now| throttle.is_fresh(&state, now)), [false, true]);
+        let throttler = crate::throttle::Throttler::from_parts(&throttle, state.clone());
+        assert_eq!([NOW, later].map(|now| throttler.is_fresh(now)), [false, true]);
+
+        let short = core::time::Duration::from_secs(1);
+        let other = AdaptiveThrottle::builder().window(short).build().unwrap();
+        assert_eq!(other.inherit(&throttle, &state, NOW).epoch, 5);
+    }
+
+    #[test]
     fn nothing_is_refused_below_the_floor_nor_within_k_times_the_accepts() {
         let throttle = AdaptiveThrottle::DEFAULT;
         for (requests, accepts, share) in

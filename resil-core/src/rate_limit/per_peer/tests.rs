@@ -58,6 +58,9 @@ fn later(millis: u64) -> Instant {
 fn newcomers_share_the_overflow_bucket_and_residents_do_not() {
     let mut table = full();
     assert_eq!((table.len(), table.is_empty()), (8, false));
+    assert!(!table.shard.is_empty());
+    let empty = Table::new(TokenBucket::new(RateLimitConfig::DEFAULT), OneSet);
+    assert!(empty.is_empty() && empty.shard.is_empty());
     let admitted = (100..200).filter(|id| table.check(id, 1, NOW).is_ok()).count();
     assert_eq!(admitted, 10, "one bucket for all of them");
     assert_eq!(table.available(&777, NOW), 0);

@@ -76,3 +76,14 @@ fn a_reference_to_a_budget_and_a_loan_of_it_are_that_budget() {
     assert_eq!(lent(&ratio), own(&ratio));
     assert_eq!(lent(&tokens), own(&tokens));
 }
+
+#[test]
+fn a_policy_beside_its_state_is_told_of_calls_that_begin() {
+    let (policy, now) = (RatioBudget::DEFAULT, Instant::from_nanos(1));
+    let [mut told, mut state] = [RatioBudget::FRESH, RatioBudget::FRESH];
+    Bound::new(&policy, &mut told).begin(now);
+    Budget::begin(&mut &mut Bound::new(&policy, &mut told), now);
+    (0..2).for_each(|_| policy.begin(&mut state, now));
+    assert_eq!(format!("{told:?}"), format!("{state:?}"));
+    assert_ne!(format!("{told:?}"), format!("{:?}", RatioBudget::FRESH));
+}

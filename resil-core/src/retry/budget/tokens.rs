@@ -285,7 +285,10 @@ mod tests {
         assert_eq!(setting(builder.throttle_cost(501)), "throttle_cost");
         assert_eq!(setting(builder.hedge_cost(501)), "hedge_cost");
         assert_eq!(setting(builder.failure_cost(501)), "failure_cost");
-        assert_eq!(setting(builder.retry_cost(0)), "failure_cost");
+        for free in [builder.retry_cost(0), builder.throttle_cost(0), builder.hedge_cost(0)] {
+            assert_eq!(setting(free), "failure_cost");
+        }
+        assert!(builder.failure_cost(500).build().is_ok());
         assert_eq!(setting(builder.floor(Ratio::ONE)), "floor");
         assert_eq!(setting(builder.floor(Ratio::new(0, 0))), "floor");
         for reward in [(0, 1), (1, 0), (1, 3), (501, 1), (1, 2_000)] {
