@@ -5,8 +5,10 @@ use core::future::{Future, ready};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use resil_std::adaptive::ConcurrencyLimiter;
 use resil_std::circuit_breaker::CircuitBreaker;
 use resil_std::clock::MockClock;
+use resil_std::core::adaptive::Aimd;
 use resil_std::core::backoff::Jitter;
 use resil_std::core::bulkhead::BulkheadConfig;
 use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
@@ -344,4 +346,15 @@ fn a_bulkhead_tells_its_refusals_and_its_policy() {
     let changed =
         r#"INFO resil::bulkhead a machine has other settings event=911 bulkhead="uplink""#;
     assert_eq!(lines, [full, full, changed]);
+}
+
+#[test]
+fn an_adaptive_limit_tells_where_it_moves_and_its_policy() {
+    let lines = lines_of(async {
+        let policy = || Aimd::builder().initial_limit(10).build().unwrap();
+        let limiter = ConcurrencyLimiter::new("uplink", policy());
+        limiter.try_acquire().unwrap().failure(FailureClass::Timeout);
+        limiter.reconfigure(policy());
+    });
+    assert_eq!(lines, [""]);
 }
