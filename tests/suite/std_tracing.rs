@@ -356,5 +356,7 @@ fn an_adaptive_limit_tells_where_it_moves_and_its_policy() {
         limiter.try_acquire().unwrap().failure(FailureClass::Timeout);
         limiter.reconfigure(policy());
     });
-    assert_eq!(lines, [""]);
+    let fewer = r#"INFO resil::adaptive fewer calls may be out at once event=511 limit="uplink" from=10 to=9"#;
+    let changed = r#"INFO resil::adaptive a machine has other settings event=911 limit="uplink""#;
+    assert_eq!(lines, [fewer, changed]);
 }
