@@ -18,7 +18,7 @@ use resil_std::core::outcome::{EveryError, FailureClass};
 use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
-use resil_std::rate_limit::RateLimiter;
+use resil_std::rate_limit::{Limiter, RateLimiter};
 use resil_std::retry::Retry;
 use resil_std::{Bulkhead, Peer, Peers};
 use tracing::field::{Field, Visit};
@@ -359,4 +359,21 @@ fn an_adaptive_limit_tells_where_it_moves_and_its_policy() {
     let fewer = r#"INFO resil::adaptive fewer calls may be out at once event=511 limit="uplink" from=10 to=9"#;
     let changed = r#"INFO resil::adaptive a machine has other settings event=911 limit="uplink""#;
     assert_eq!(lines, [fewer, changed]);
+}
+
+#[test]
+fn a_limiter_of_one_tells_what_it_refuses() {
+    let lines = Log::of(|| {
+        let limit = TokenBucket::new(RateLimitConfig::builder().burst_size(1).build().unwrap());
+        let limiter = Limiter::with_clock(limit, MockClock::default());
+        assert!(limiter.check(1).is_ok());
+        assert!(limiter.check(1).is_err());
+        limiter.peek(1).unwrap_err();
+    });
+    assert_eq!(
+        lines,
+        [
+            r#"DEBUG resil::rate_limit refused event=201 tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(600ms)"#
+        ]
+    );
 }
