@@ -263,9 +263,26 @@ mod tests {
         let clock = MockClock::new(Instant::from_nanos(5));
         clock.sleep_until(Instant::from_nanos(3)).await;
         assert_eq!(clock.now(), Instant::from_nanos(5), "a sleep never moves it back");
+        clock.sleep_until(Instant::from_nanos(9)).await;
+        assert_eq!(clock.now(), Instant::from_nanos(9));
         clock.advance(Duration::MAX);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), Instant::MAX);
+    }
+
+    /// For a millisecond: a thread that is blocked cannot be woken by a time that is played.
+    fn blocks_until_the_deadline(clock: &impl Sleep) {
+        clock.block_until(Instant::EPOCH); // long gone: no wait
+        let deadline = clock.now().saturating_add(Duration::from_millis(1));
+        clock.block_until(deadline);
+        assert!(deadline.is_reached(clock.now()));
+    }
+
+    #[test]
+    fn a_thread_is_blocked_until_the_deadline_by_the_clock_and_by_a_reference_to_it() {
+        blocks_until_the_deadline(&SystemClock);
+        blocks_until_the_deadline(&&SystemClock);
+        blocks_until_the_deadline(&MockClock::default());
     }
 
     /// It never goes back, is never more than `ahead` of the system's clock, and not far behind. However
@@ -280,10 +297,9 @@ mod tests {
             assert!(reading <= after.saturating_add(ahead), "{reading:?} before {after:?}");
             assert!(before.saturating_since(reading).as_secs() < 1, "{reading:?} after {before:?}");
         }
-        clock.block_until(Instant::EPOCH); // long gone: no wait
-        let deadline = clock.now().saturating_add(Duration::from_nanos(1));
-        clock.block_until(deadline);
-        assert!(deadline.is_reached(clock.now()));
+        blocks_until_the_deadline(clock);
+        let (before, now) = (SystemClock.now(), system());
+        assert!(before <= now, "it counts from where the system's clock does");
     }
 
     #[cfg(feature = "quanta")]

@@ -8,9 +8,9 @@ use core::pin::pin;
 use core::time::Duration;
 use paused_time::{Woken, poll_once};
 use resil_std::adaptive::ConcurrencyLimiter;
-use resil_std::core::adaptive::{Aimd, Recorded};
+use resil_std::core::adaptive::{Aimd, Gradient, Recorded};
 use resil_std::core::outcome::{Classification, FailureClass};
-use resil_std::core::{ErrorCode, ResilienceError};
+use resil_std::core::{ErrorCode, Ratio, ResilienceError};
 use std::panic::catch_unwind;
 use std::sync::Arc;
 use tokio::time::advance;
@@ -67,6 +67,8 @@ async fn nobody_overtakes_who_waits() {
     held.ignore();
     assert_eq!(task.times(), 1);
     assert_eq!(limiter.try_acquire().unwrap_err().code(), ErrorCode::LoadShed, "there is a line");
+    let mut newcomer = pin!(limiter.acquire());
+    assert!(poll_once(newcomer.as_mut()).is_pending(), "it goes to its end");
     assert!(poll_once(second.as_mut()).is_pending(), "it is not its turn");
     assert!(task.poll(first.as_mut()).is_ready());
 }
@@ -86,4 +88,24 @@ async fn a_reset_and_a_larger_policy_let_in_who_waits() {
     assert!(poll_once(second.as_mut()).is_pending());
     limiter.reconfigure(Aimd::builder().min_limit(3).initial_limit(3).build().unwrap());
     assert!(poll_once(second.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_of_a_peer_do_not_all_probe_at_once() {
+    let minute = Duration::from_secs(60);
+    let policy = Gradient::builder().initial_limit(20).probe_samples(1).probe_limit(3);
+    let policy = policy.probe_interval(Some(minute)).probe_jitter(Ratio::ONE).build().unwrap();
+    let clients: Vec<_> = (0..64).map(|_| ConcurrencyLimiter::new("peer", policy)).collect();
+    let probing = || clients.iter().filter(|client| client.limit() == 3).count();
+    advance(2 * minute).await;
+    assert_eq!(probing(), 64, "or none could end");
+    for client in &clients {
+        client.try_acquire().unwrap().success();
+    }
+    assert_eq!(probing(), 0);
+    // Each begins the next one somewhere in the second minute.
+    advance(minute + minute / 2).await;
+    assert!((1..64).contains(&probing()), "or a chance of one in 2^63");
+    advance(minute / 2).await;
+    assert_eq!(probing(), 64);
 }

@@ -267,6 +267,16 @@ fn a_full_table_that_refuses_judges_by_the_limit_in_force() {
 }
 
 #[test]
+fn a_look_at_a_full_table_tells_who_will_be_refused_and_that_nothing_costs_nothing() {
+    let builder = RateLimiter::builder(bucket(2)).slots(64).when_full(WhenFull::Refuse);
+    let builder = builder.hasher(AllAlike).clock(MockClock::default());
+    let limiter: Table<AllAlike> = builder.build().unwrap();
+    (0..8).for_each(|id| limiter.allow(&id, 1).unwrap());
+    assert_eq!(limiter.peek(&9, 1).unwrap_err().code(), ErrorCode::RateLimitTableFull);
+    assert_eq!((limiter.peek(&9, 0), limiter.peek(&7, 1)), (Ok(()), Ok(())));
+}
+
+#[test]
 fn more_classes_than_numbers_are_an_error_that_names_them() {
     let builder = RateLimiter::<u64, _>::builder(bucket(1));
     let error = builder.classes((0..256).map(|_| bucket(1))).build().unwrap_err();

@@ -117,6 +117,7 @@ fn looking_takes_nothing() {
     assert!((0..100).all(|_| limiter.peek(&"peer", 10).is_ok()));
     assert!(limiter.is_empty());
     limiter.allow(&"peer", 10).unwrap();
+    assert!(!limiter.is_empty());
     assert_eq!(limiter.peek(&"peer", 1).unwrap_err(), limiter.check(&"peer", 1).unwrap_err());
 }
 

@@ -55,6 +55,19 @@ fn the_blocking_form_makes_the_same_decisions() {
 }
 
 #[test]
+fn callers_that_fail_together_come_back_at_different_times() {
+    let policy = plain().jitter(Jitter::Full).build().unwrap();
+    let over = |_| {
+        let clock = MockClock::default();
+        let retry = Retry::new(&policy, "connect").clock(clock.clone());
+        retry.call_blocking(|| Err::<(), _>("no route")).unwrap_err();
+        clock.now()
+    };
+    let first = over(0);
+    assert!((1..9).map(over).any(|other| other != first), "or a chance of one in 2^200");
+}
+
+#[test]
 fn retry_sync_needs_no_runtime() {
     let policy = plain().initial_delay(Duration::from_nanos(1)).build().unwrap();
     let calls = Cell::new(0);

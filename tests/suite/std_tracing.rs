@@ -5,8 +5,10 @@ use core::future::{Future, ready};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
+use resil_std::adaptive::ConcurrencyLimiter;
 use resil_std::circuit_breaker::CircuitBreaker;
 use resil_std::clock::MockClock;
+use resil_std::core::adaptive::Aimd;
 use resil_std::core::backoff::Jitter;
 use resil_std::core::bulkhead::BulkheadConfig;
 use resil_std::core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Priority};
@@ -16,7 +18,7 @@ use resil_std::core::outcome::{EveryError, FailureClass};
 use resil_std::core::rate_limit::{Carry, RateLimitConfig, TokenBucket};
 use resil_std::core::retry::RetryPolicy;
 use resil_std::core::retry::budget::TokenBudget;
-use resil_std::rate_limit::RateLimiter;
+use resil_std::rate_limit::{Limiter, RateLimiter};
 use resil_std::retry::Retry;
 use resil_std::{Bulkhead, Peer, Peers};
 use tracing::field::{Field, Visit};
@@ -363,4 +365,34 @@ fn a_bulkhead_tells_its_refusals_and_its_policy() {
     let changed =
         r#"INFO resil::bulkhead a machine has other settings event=911 bulkhead="uplink""#;
     assert_eq!(lines, [full, full, changed]);
+}
+
+#[test]
+fn an_adaptive_limit_tells_where_it_moves_and_its_policy() {
+    let lines = lines_of(async {
+        let policy = || Aimd::builder().initial_limit(10).build().unwrap();
+        let limiter = ConcurrencyLimiter::new("uplink", policy());
+        limiter.try_acquire().unwrap().failure(FailureClass::Timeout);
+        limiter.reconfigure(policy());
+    });
+    let fewer = r#"INFO resil::adaptive fewer calls may be out at once event=511 limit="uplink" from=10 to=9"#;
+    let changed = r#"INFO resil::adaptive a machine has other settings event=911 limit="uplink""#;
+    assert_eq!(lines, [fewer, changed]);
+}
+
+#[test]
+fn a_limiter_of_one_tells_what_it_refuses() {
+    let lines = Log::of(|| {
+        let limit = TokenBucket::new(RateLimitConfig::builder().burst_size(1).build().unwrap());
+        let limiter = Limiter::with_clock(limit, MockClock::default());
+        assert!(limiter.check(1).is_ok());
+        assert!(limiter.check(1).is_err());
+        limiter.peek(1).unwrap_err();
+    });
+    assert_eq!(
+        lines,
+        [
+            r#"DEBUG resil::rate_limit refused event=201 tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(600ms)"#
+        ]
+    );
 }

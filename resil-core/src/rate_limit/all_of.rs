@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stepped_back_is_settled_in_both_parts_pitfall_65() {
+    fn a_clock_that_stepped_back_is_settled_in_both_parts() {
         let pair = AllOf::new(bucket(4, 10), bucket(4, 1_000));
         let mut state = AllOf::<TokenBucket, TokenBucket>::FRESH;
         pair.try_acquire(&mut state, 4, at(1_000_000)).unwrap();

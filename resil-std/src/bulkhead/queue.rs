@@ -109,3 +109,14 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resil_core::bulkhead::Places as _;
+
+    #[test]
+    fn a_place_that_nobody_has_is_removed_by_nobody() {
+        assert!(Places::new(4).remove(0).is_none());
+    }
+}

@@ -2,6 +2,7 @@ use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 use resil_core::retry::RetryPolicy;
+use resil_core::{ErrorCode, RetryAt};
 
 use super::*;
 
@@ -170,5 +171,16 @@ proptest! {
         {
             prop_assert!(wait.delay() <= policy.max_retry_after().max(policy.backoff().max_delay()));
         }
+    }
+}
+
+#[test]
+fn a_refusal_says_whole_seconds_and_none_too_few_or_too_many() {
+    for (millis, seconds) in [(0, "0"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+        let at = RetryAt::At(Instant::from_duration(Duration::from_millis(millis)));
+        let refused = Rejected::new(ErrorCode::RateLimitExceeded, at);
+        let (status, headers) = refusal(refused, Instant::EPOCH);
+        assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(headers[RETRY_AFTER], seconds, "{millis}");
     }
 }

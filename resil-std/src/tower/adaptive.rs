@@ -3,7 +3,7 @@
 use core::fmt::{self, Debug};
 
 use resil_core::adaptive::{Aimd, ConcurrencyLimit};
-use resil_core::outcome::{Classify, EveryError, Outcome, Rejected};
+use resil_core::outcome::{Classify, EveryError, Rejected};
 use resil_core::{Clock, ResilienceError};
 
 use super::classify::outcome;
@@ -87,51 +87,41 @@ where
             return self.ask_now().map_or_else(Asked::Refused, Asked::Reserved);
         }
         match self.limiter.passes() {
-            Some(guard) => Asked::Reserved(Place(Some(guard))),
+            Some(guard) => Asked::Reserved(Place(guard)),
             None => {
                 let limiter = self.limiter.clone();
-                let wait = async move { limiter.acquire().await.map(|guard| Place(Some(guard))) };
+                let wait = async move { limiter.acquire().await.map(Place) };
                 Asked::Waits(InLine::new(wait))
             }
         }
     }
 
     fn ask_now(&self) -> Result<Place<L, C, T>, Rejected> {
-        self.limiter.try_acquire().map(|guard| Place(Some(guard)))
+        self.limiter.try_acquire().map(Place)
     }
 }
 
 /// Room for a call that has not begun; it counts nowhere if it never does.
 #[derive(Debug)]
-pub struct Place<L: ConcurrencyLimit, C, T: Clock>(Option<Guard<L, C, T>>);
+pub struct Place<L: ConcurrencyLimit, C, T: Clock>(Guard<L, C, T>);
 
 impl<L: ConcurrencyLimit, C, T: Clock> Reserved for Place<L, C, T> {
     type Permit = Running<L, C, T>;
 
-    fn begin(mut self) -> Result<Running<L, C, T>, Rejected> {
-        self.0.take().map(Guard::renew).transpose().map(Running)
-    }
-}
-
-impl<L: ConcurrencyLimit, C, T: Clock> Drop for Place<L, C, T> {
-    fn drop(&mut self) {
-        if let Some(guard) = self.0.take() {
-            guard.tell(Outcome::Ignored);
-        }
+    fn begin(self) -> Result<Running<L, C, T>, Rejected> {
+        self.0.renew().map(Running)
     }
 }
 
 /// Room for a call that runs.
 #[derive(Debug)]
-pub struct Running<L: ConcurrencyLimit, C, T: Clock>(Option<Guard<L, C, T>>);
+pub struct Running<L: ConcurrencyLimit, C, T: Clock>(Guard<L, C, T>);
 
 impl<L: ConcurrencyLimit, C: Classify<E>, T: Clock, E> Settle<E> for Running<L, C, T> {
     fn settle<V>(self, result: &Result<V, ResilienceError<E>>) {
-        if let Some(guard) = self.0 {
-            // The permit is still in the guard while the classifier runs, should that panic.
-            let outcome = outcome(guard.classifier(), result);
-            guard.tell(outcome);
-        }
+        // The permit is still in the guard while the classifier runs, should that panic.
+        let outcome = outcome(self.0.classifier(), result);
+        self.0.tell(outcome);
     }
 }
 

@@ -32,6 +32,9 @@ async fn two_nodes_spend_one_burst() {
         assert_eq!(refused.decided(), Source::Shared);
         assert_eq!(refused.rejected().code(), ErrorCode::RateLimitExceeded);
         assert!(matches!(refused.rejected().retry(), RetryAt::At(_)));
+        assert_eq!(refused.to_string(), refused.rejected().to_string());
+        let refused = node.allow(&peer, 1).await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::RateLimitExceeded);
         assert_eq!(node.check(&"another".to_owned(), 5).await, Ok(Source::Shared));
     }
 }

@@ -195,3 +195,13 @@ async fn a_refusal_further_in_gives_the_peer_s_token_back_pitfall_6() {
     assert_eq!(now(service.call("refused")).unwrap_err().code(), ErrorCode::BulkheadFull);
     assert_eq!(limiter.available(&7), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_not_ready_is_not_behind_the_limit_of_each_peer_either() {
+    let (inner, mut handle) = behind(tower::layer::util::Identity::new());
+    let mut service = KeyedRateLimitLayer::new(RateLimiter::default(), |_: &&str| 7).layer(inner);
+    handle.allow(0);
+    assert!(!is_ready(&mut service));
+    handle.allow(1);
+    assert!(is_ready(&mut service));
+}

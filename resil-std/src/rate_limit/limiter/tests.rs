@@ -1,3 +1,5 @@
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::sync::Mutex as StdMutex;
 
@@ -309,4 +311,19 @@ fn waiting_can_be_done_on_any_thread() {
     fn is_send<F: Future + Send>(_: F) {}
     let limiter = Limiter::new(bucket(1));
     is_send(limiter.until_ready(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_when_a_token_does_lets_pass_who_waits_for_it() {
+    let poll = |wait: Pin<&mut _>| Future::poll(wait, &mut Context::from_waker(Waker::noop()));
+    let limiter = Limiter::new(bucket(1));
+    limiter.allow(1).unwrap();
+    let wait = async |tokens| limiter.until_ready(tokens).await.map(drop);
+    let [mut first, mut newcomer, mut never] = [1, 1, 2].map(|tokens| Box::pin(wait(tokens)));
+    assert!(poll(first.as_mut()).is_pending());
+    let Poll::Ready(Err(never)) = poll(never.as_mut()) else { panic!("in line for nothing") };
+    assert_eq!(never.code(), ErrorCode::RateLimitCostExceedsBurst);
+    tokio::time::advance(ms(10)).await;
+    assert!(poll(newcomer.as_mut()).is_pending(), "it goes to the end of the line");
+    assert!(poll(first.as_mut()).is_ready());
 }
