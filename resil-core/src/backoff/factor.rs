@@ -148,4 +148,17 @@ mod tests {
         assert_eq!(Factor::from_ratio(Ratio::new(0, 1)), None);
         assert_eq!(Factor::from_ratio(Ratio::new(1, 0)), None);
     }
+
+    #[test]
+    fn two_mantissas_make_one_that_is_rounded_to_the_nearest() {
+        let mantissas = [1 << 63, (1 << 63) + 1, 0xB504_F333_F9DE_6484, 3 << 62, u64::MAX];
+        for (one, other) in mantissas.iter().flat_map(|one| mantissas.map(|other| (*one, other))) {
+            let exact = u128::from(one) * u128::from(other);
+            let zeros = exact.leading_zeros();
+            let normal = exact << zeros;
+            let expected = Factor::rounded((normal >> 64) as u64, normal as u64, 64 - zeros as i32);
+            let [one, other] = [one, other].map(|mantissa| Factor { mantissa, exponent: 0 });
+            assert_eq!(one.times(other), expected);
+        }
+    }
 }

@@ -71,3 +71,15 @@ impl<H: Hedging> Hedging for &mut H {
         (**self).record_latency(since, now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_hedges_no_hedge_is_due() {
+        assert_eq!(().due(0, Instant::EPOCH), None);
+        let failed = ().on_failure(0, FailureClass::Transient, RetryHint::None, Instant::EPOCH);
+        assert_eq!(failed, HedgeDecision::Stop);
+    }
+}

@@ -214,6 +214,36 @@ impl<P, U> Call<P, U> {
     }
 
     /// The refusal of our own that the call waits to be over.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use resil_core::call::{Call, CallPolicy, PeerPolicy, PeerState, Request, Step};
+    /// use resil_core::circuit_breaker::CircuitBreakerConfig;
+    /// use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
+    /// use resil_core::retry::RetryPolicy;
+    /// use resil_core::{ErrorCode, Instant, valid};
+    ///
+    /// const PEER: PeerPolicy = PeerPolicy::new(
+    ///     CallPolicy::new(valid!(
+    ///         RetryPolicy::builder().max_refusal_waits(1).deadline(Duration::from_secs(60)).build()
+    ///     )),
+    ///     CircuitBreakerConfig::DEFAULT,
+    ///     TokenBucket::new(RateLimitConfig::DEFAULT), // 10 at once
+    /// );
+    /// let (mut peer, now) = (PeerState::FRESH, Instant::EPOCH);
+    /// let mut start = || {
+    ///     let mut call = Call::start(PEER.call(), Request::ONE, now);
+    ///     let step = call.poll(PEER.call(), &mut PEER.gates(&mut peer), || 0, now);
+    ///     (call, step)
+    /// };
+    /// for _ in 0..10 {
+    ///     let (call, step) = start();
+    ///     assert!(matches!(step, Step::Attempt(_)) && call.refusal().is_none());
+    /// }
+    /// let (call, step) = start();
+    /// assert!(matches!(step, Step::Wait { until: Some(_), in_flight: 0 }));
+    /// assert_eq!(call.refusal().unwrap().code(), ErrorCode::RateLimitExceeded);
+    /// ```
     #[must_use]
     pub const fn refusal(&self) -> Option<Rejected> {
         match &self.phase {

@@ -197,4 +197,40 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_success_adds_up_at_no_glance_of_a_window_of_calls() {
+        for calls in ["", "sss", "ssss", "x"] {
+            let (mut breaker, now) = (CircuitBreaker::new(LAST_FOUR), Instant::EPOCH);
+            for call in calls.chars() {
+                let permit = breaker.try_acquire(0, now).unwrap();
+                let failed = Outcome::Failure(FailureClass::Transient);
+                breaker.record(permit, if call == 'x' { failed } else { Outcome::Success }, 0, now);
+            }
+            let permit = breaker.glance().try_acquire(now).unwrap();
+            assert_ne!(
+                Glance::adding(&permit, Outcome::Success),
+                Some(breaker.glance()),
+                "{calls}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_glance_has_moved_where_there_was_a_transition() {
+        let (mut breaker, now) = (CircuitBreaker::new(LAST_FOUR), Instant::EPOCH);
+        let earlier = breaker.glance();
+        let mut failed = || {
+            let permit = breaker.try_acquire(0, now).unwrap();
+            breaker.record(permit, Outcome::Failure(FailureClass::Transient), 0, now);
+            (breaker.glance(), breaker.state(now))
+        };
+        let mut moved = [false; 4];
+        for moved in &mut moved {
+            let (glance, state) = failed();
+            *moved = glance.has_moved_since(earlier);
+            assert_eq!(*moved, state != crate::circuit_breaker::State::Closed);
+        }
+        assert_eq!(moved, [false, false, false, true]);
+    }
 }

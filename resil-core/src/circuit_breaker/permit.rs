@@ -108,3 +108,18 @@ impl Recorded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_tells_its_epoch_and_whether_it_is_a_probe() {
+        for epoch in [0, 1, u16::MAX] {
+            for is_probe in [false, true] {
+                let permit = Permit::new(Instant::EPOCH, epoch, is_probe);
+                assert_eq!((permit.epoch(), permit.is_probe()), (epoch, is_probe));
+            }
+        }
+    }
+}

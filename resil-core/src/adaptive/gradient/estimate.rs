@@ -146,4 +146,34 @@ mod tests {
         assert_eq!(before >> 20, 9_970);
         assert_eq!(state.long >> 20, 9_471);
     }
+
+    #[test]
+    fn a_baseline_of_exactly_twice_the_present_stands() {
+        let still = Gradient { learning: 0, ..UNPROBED };
+        let mut state = still.fresh_state();
+        (state.long, state.learned) = (baseline(2_000), WARM_UP);
+        still.learn(&mut state, 1_000);
+        assert_eq!(state.long, baseline(2_000));
+        still.learn(&mut state, 999);
+        assert!(state.long < baseline(2_000));
+    }
+
+    #[test]
+    fn a_limit_moves_once_half_of_it_is_in_use() {
+        for (in_flight, moves) in [(9, false), (10, true)] {
+            let mut state = UNPROBED.fresh_state();
+            state.limit = 20 << 16;
+            state.results = Results { sum: 100, samples: 1, drops: 0, in_flight };
+            UNPROBED.update(&mut state);
+            assert_eq!(state.limit > 20 << 16, moves, "{in_flight}");
+        }
+    }
+
+    #[test]
+    fn a_baseline_is_told_once_there_is_one() {
+        let mut state = UNPROBED.fresh_state();
+        assert_eq!(UNPROBED.baseline(&state), None);
+        UNPROBED.learn(&mut state, 100);
+        assert_eq!(UNPROBED.baseline(&state), Some(Duration::from_nanos(102_400)));
+    }
 }

@@ -62,3 +62,21 @@ impl Persist for Gradient {
         if can_be { Ok(state) } else { Err(SnapshotError::Invalid) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_restored_only_where_there_are_probes() {
+        let probing: Gradient = Gradient::builder().build().unwrap();
+        let unprobed = Gradient::builder().probe_interval(None).build().unwrap();
+        let now = Instant::from_nanos(1_000);
+        let mut state = probing.fresh_state();
+        (state.is_probing, state.window_end, state.deadline) = (true, now, now);
+        let mut bytes = [0; Gradient::LEN];
+        probing.save(&state, now, &mut bytes).unwrap();
+        assert!(probing.restore(&bytes, now).is_ok_and(|restored| restored.is_probing));
+        assert_eq!(unprobed.restore(&bytes, now), Err(SnapshotError::Invalid));
+    }
+}

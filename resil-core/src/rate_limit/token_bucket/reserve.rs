@@ -217,4 +217,14 @@ mod tests {
             assert_eq!(bucket.charge(&mut state, 1, next).excess(), 1);
         }
     }
+
+    #[test]
+    fn what_costs_nothing_and_what_comes_after_the_end_of_time_is_not_charged() {
+        let bucket = tens(3);
+        for (cost, now) in [(0, at(100)), (0, Instant::MAX), (2, Instant::MAX)] {
+            let mut state = BucketState::FRESH;
+            assert_eq!(bucket.charge(&mut state, cost, now), Charged { excess: cost });
+            assert_eq!(state, BucketState::FRESH);
+        }
+    }
 }

@@ -310,3 +310,36 @@ fn what_the_cost_decides_by_itself_is_said_without_a_look() {
         }
     }
 }
+
+#[test]
+fn a_bucket_that_is_short_names_the_instant_at_which_it_is_not_at_every_step() {
+    // In nanoseconds, where it is seen at once that the instant can be told, and in shorter units.
+    for bucket in [bucket(1, 10, 2), bucket(3, 10, 2)] {
+        let mut state = BucketState::FRESH;
+        assert!((0..2).all(|_| bucket.try_acquire(&mut state, 1, at(100)).is_ok()));
+        let Step { outcome, store: None } = bucket.step(&state, 1, at(100)) else { panic!() };
+        assert_eq!(bucket.plain_step(&state, 1, at(100)), PlainStep::Refused(outcome.unwrap_err()));
+    }
+}
+
+#[test]
+fn plenty_is_half_of_what_a_bucket_holds_besides() {
+    let bucket = bucket(1, 10, 10);
+    let mut state = BucketState::FRESH;
+    let plenty = core::iter::from_fn(|| {
+        bucket.try_acquire(&mut state, 1, at(100)).ok()?;
+        Some(bucket.has_plenty(&state, 1, at(100)))
+    });
+    let expected = [true, true, true, true, false, false, false, false, false, false];
+    assert!(plenty.eq(expected), "4 taken leave 6, which are 1 and 5");
+}
+
+#[test]
+fn where_many_that_add_could_overflow_there_is_no_plenty() {
+    for (nanos, expected) in [(1 << 48, true), (1 << 56, false)] {
+        let bucket = bucket(1, nanos, 4);
+        let mut state = BucketState::FRESH;
+        bucket.try_acquire(&mut state, 1, at(1)).unwrap();
+        assert_eq!(bucket.has_plenty(&state, 1, at(1)), expected);
+    }
+}

@@ -185,3 +185,22 @@ fn no_time_and_no_number_does_harm_pitfall_68() {
         }
     }
 }
+
+#[test]
+fn a_snapshot_is_of_a_peer_that_owes_two_refills_and_is_warm_at_most() {
+    let limit = warming(3, 1_600);
+    let restored = |owed, heat| {
+        let now = limit.bucket.unit(1_000);
+        let state = WarmUpState { bucket: BucketState::from_raw(now + owed), heat };
+        let mut bytes = [0; WarmUp::LEN];
+        limit.save(&state, at(1_000), &mut bytes).unwrap();
+        let restored = limit.restore(&bytes, at(1_000));
+        restored.map(|restored| (restored == state, restored == WarmUpState::FRESH))
+    };
+    let (two, warm) = (limit.bucket.full() * 2, limit.warm());
+    for (owed, heat) in [(two, 0), (0, warm), (two, warm), (1, 0), (0, 1)] {
+        assert_eq!(restored(owed, heat), Ok((true, false)), "{owed} {heat}");
+    }
+    assert_eq!(restored(0, 0), Ok((false, true)));
+    assert_eq!(restored(0, warm + 1), Err(SnapshotError::Invalid));
+}

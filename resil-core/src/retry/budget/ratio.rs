@@ -309,6 +309,9 @@ mod tests {
             assert_eq!(setting(builder.ratio(ratio)), "ratio");
         }
         assert_eq!(setting(builder.minimum(65_536)), "minimum");
+        for minimum in [0, 1, 2, 65_535] {
+            assert_eq!(builder.minimum(minimum).build().unwrap().minimum(), minimum);
+        }
         for nanos in [0, 9, 11, u64::MAX] {
             assert_eq!(setting(builder.window(Duration::from_nanos(nanos))), "window");
         }

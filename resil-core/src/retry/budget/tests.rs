@@ -87,3 +87,42 @@ fn a_policy_beside_its_state_is_told_of_calls_that_begin() {
     assert_eq!(format!("{told:?}"), format!("{state:?}"));
     assert_ne!(format!("{told:?}"), format!("{:?}", RatioBudget::FRESH));
 }
+
+/// What a budget says about ends, itself, by reference, lent, and with its state.
+fn needs_end<P: BudgetPolicy>(policy: P) -> bool {
+    fn by<P: BudgetPolicy>(policy: P) -> bool {
+        policy.needs_end()
+    }
+    let mut state = P::FRESH;
+    let mut lent = Bound::new(&policy, &mut state);
+    let says = [policy.needs_end(), by(&policy), lent.needs_end(), Budget::needs_end(&&mut lent)];
+    assert_eq!(says, [says[0]; 4]);
+    assert_eq!(RetryBudget::new(policy).needs_end(), says[0]);
+    says[0]
+}
+
+#[test]
+fn when_an_attempt_ended_matters_unless_the_budget_says_that_it_does_not() {
+    /// Says nothing about it.
+    struct Silent;
+    impl BudgetPolicy for Silent {
+        type State = ();
+        type Charge = ();
+        const FRESH: () = ();
+        fn begin(&self, (): &mut (), _: Instant) {}
+        fn try_withdraw(&self, (): &mut (), _: Extra, _: Instant) -> Result<(), Rejected> {
+            Ok(())
+        }
+        fn peek(&self, (): &(), _: Extra, _: Instant) -> Result<(), Rejected> {
+            Ok(())
+        }
+        fn settle(&self, (): &mut (), _: Option<()>, _: Outcome, _: Instant) {}
+        fn refund(&self, (): &mut (), (): (), _: Instant) {}
+        fn next_deadline(&self, (): &(), _: Instant) -> Option<Instant> {
+            None
+        }
+        fn inherit(&self, _: &Self, (): &(), _: Instant) {}
+    }
+    assert!(needs_end(Silent));
+    assert!(!needs_end(TokenBudget::DEFAULT) && !needs_end(RatioBudget::DEFAULT));
+}

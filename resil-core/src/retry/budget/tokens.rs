@@ -382,4 +382,15 @@ mod tests {
         assert_eq!(budget.restore(&bytes, NOW), Ok(state));
         assert_eq!(TokenBudget::GRPC.restore(&bytes, NOW), Err(SnapshotError::Invalid));
     }
+
+    #[test]
+    fn a_budget_of_which_all_is_spent_outlives_a_reboot() {
+        let (budget, spent) = (TokenBudget::DEFAULT, |missing| TokenBudgetState { missing });
+        let mut bytes = [0; TokenBudget::LEN];
+        budget.save(&spent(u32::MAX), NOW, &mut bytes).unwrap();
+        let restored = budget.restore(&bytes, NOW);
+        assert_eq!(restored, Ok(spent(budget.capacity)));
+        let smaller = TokenBudget::builder().capacity(499).build().unwrap();
+        assert_eq!(smaller.restore(&bytes, NOW), Err(SnapshotError::Invalid));
+    }
 }

@@ -72,3 +72,27 @@ fn shards_are_picked_evenly_and_by_bits_that_pick_no_set() {
     assert_eq!(met, [128; 8]);
     assert_eq!([0, 1, 2].map(|shards| shard_of(u64::MAX, shards)), [0, 0, 1]);
 }
+
+#[test]
+fn a_resident_of_either_set_is_found_at_once() {
+    let mut shard = shard();
+    for (id, place) in [(7, 108), (8, 116)] {
+        let hash = hash(1, 2) | id;
+        assert_eq!(check(&mut shard, id, hash, 1), Some(Ok(Place::Slot(place))));
+        let peer = Peer { class: 0, id: &id, hash };
+        let charge = shard.check_resident(peer, 1, NOW, &LIMIT).unwrap().unwrap();
+        assert_eq!(charge.place, Place::Slot(place));
+    }
+}
+
+#[test]
+fn a_peer_is_found_again_in_every_set_of_a_large_shard() {
+    let slots = (0..1_024).map(|_| Slot::EMPTY).collect::<Box<[_]>>();
+    let mut shard: Tagged = Shard::new(slots, vec![0; 128].into_boxed_slice(), 0).unwrap();
+    for set in 0..128 {
+        let hash = (set << 57) | (set << 25) | 0x5a;
+        let place = Some(Ok(Place::Slot(set as usize * 8)));
+        assert_eq!(check(&mut shard, set, hash, 1), place, "a newcomer");
+        assert_eq!(check(&mut shard, set, hash, 1), place, "a resident");
+    }
+}

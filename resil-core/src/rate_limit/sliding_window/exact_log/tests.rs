@@ -122,3 +122,42 @@ fn a_snapshot_of_a_log_leaves_when_it_would_have() {
     assert_eq!(log.used(&young, at(39)), 3, "counted as of the epoch");
     assert_eq!(log.used(&young, at(40)), 1);
 }
+
+#[test]
+fn a_refund_leaves_what_others_took_at_the_same_instant() {
+    let log = log::<4>(4, 40).unwrap();
+    let mut state = ExactLog::<4>::FRESH;
+    log.commit(&mut state, 2, at(100));
+    let charge = log.commit(&mut state, 1, at(100));
+    log.refund(&mut state, charge, at(100));
+    assert_eq!(log.used(&state, at(100)), 2);
+}
+
+#[test]
+fn a_charge_from_before_the_clock_was_set_back_takes_nothing_out_of_a_scaled_log() {
+    let [old, new] = [(4, 40), (8, 40)].map(|(max, nanos)| log::<8>(max, nanos).unwrap());
+    let mut state = ExactLog::<8>::FRESH;
+    let charge = old.commit(&mut state, 1, at(1_000));
+    let mut scaled = new.rescale(&old, &state, at(500));
+    new.commit(&mut scaled, 1, at(1_000));
+    new.refund(&mut scaled, charge, at(1_000));
+    assert_eq!(new.used(&scaled, at(1_000)), 1, "of the same instant, and another's");
+}
+
+#[test]
+fn a_snapshot_of_a_log_has_room_for_all_of_it_and_shows_nothing_that_was_taken_out() {
+    let log = log::<4>(4, 40).unwrap();
+    let saved = |state: &ExactLogState<4>| {
+        let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
+        Kept(log.clone()).save(state, at(120), &mut bytes).unwrap();
+        bytes
+    };
+    let mut state = ExactLog::<4>::FRESH;
+    log.commit(&mut state, 3, at(100));
+    let before = saved(&state);
+    let charge = log.commit(&mut state, 1, at(110));
+    let full = Kept(log.clone()).restore(&saved(&state), at(120)).unwrap();
+    assert_eq!(log.used(&full, at(120)), 4);
+    log.refund(&mut state, charge, at(120));
+    assert_eq!(saved(&state), before);
+}

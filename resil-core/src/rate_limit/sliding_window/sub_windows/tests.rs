@@ -125,3 +125,23 @@ fn a_snapshot_leaves_when_it_would_have_and_its_clock_may_have_been_set_back() {
         assert_eq!(read.is_err(), window.used(&state, at(saved)) > 6);
     }
 }
+
+#[test]
+fn a_state_that_counts_nothing_is_fresh_under_another_window() {
+    let [old, longer] = [window::<4>(10, 40), window::<4>(10, 80)];
+    assert_eq!(longer.inherit(&old, &SubWindows::FRESH, at(120)), SubWindows::FRESH);
+}
+
+#[test]
+fn a_snapshot_is_of_the_sub_window_that_is_on() {
+    let (long, short) = (window::<4>(10, 400), window::<4>(10, 40));
+    let mut state = SubWindows::FRESH;
+    long.commit(&mut state, 3, at(1_000));
+    for (age, is_on) in [(0, true), (9, true), (10, false), (99, false)] {
+        let mut bytes = [0; Kept::<SubWindows<4>>::LEN];
+        Kept(long.clone()).save(&state, at(1_000 + age), &mut bytes).unwrap();
+        let restored = Kept(short.clone()).restore(&bytes, at(5_000));
+        assert_eq!(restored.is_ok(), is_on, "began {age} ns before");
+        assert!(Kept(long.clone()).restore(&bytes, at(5_000)).is_ok());
+    }
+}
