@@ -22,6 +22,7 @@ use resil_std::rate_limit::{Limiter, RateLimiter};
 use resil_std::retry::Retry;
 use resil_std::{Bulkhead, Peer, Peers};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
@@ -30,14 +31,19 @@ use tracing::{Event, Level, Metadata, Subscriber};
 struct Log {
     lines: Arc<Mutex<Vec<String>>>,
     callback: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Hears nothing of what goes as it should.
+    skips_debug: bool,
 }
 
 impl Log {
     /// What `run` logs.
     fn of(run: impl FnOnce()) -> Vec<String> {
-        let log = Self::default();
-        tracing::subscriber::with_default(log.clone(), run);
-        let mut lines = log.lines.lock().unwrap();
+        Self::default().hear(run)
+    }
+
+    fn hear(self, run: impl FnOnce()) -> Vec<String> {
+        tracing::subscriber::with_default(self.clone(), run);
+        let mut lines = self.lines.lock().unwrap();
         core::mem::take(&mut *lines)
     }
 }
@@ -55,7 +61,12 @@ impl Visit for Line {
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("resil::")
+        let level = if self.skips_debug { Level::INFO } else { Level::TRACE };
+        metadata.target().starts_with("resil::") && *metadata.level() <= level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.skips_debug.then_some(LevelFilter::INFO)
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -338,6 +349,25 @@ fn a_call_tells_of_hedges_timeouts_and_of_whoever_went_away() {
 }
 
 #[test]
+fn a_probe_tells_that_it_is_one_also_to_who_hears_nothing_of_successes() {
+    let breaker = CircuitBreakerConfig::builder().failure_threshold(1);
+    let breaker = breaker.timeout(Duration::from_secs(10)).build().unwrap();
+    let retry = RetryPolicy::builder().max_attempts(1).build().unwrap();
+    let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+    let clock = MockClock::default();
+    let policy = PeerPolicy::new(CallPolicy::new(retry), breaker, limit);
+    let peer = Peer::with("peer-7", policy, clock.clone());
+    let log = Log { skips_debug: true, ..Log::default() };
+    let lines = log.hear(|| {
+        peer.call_blocking(|| Err::<(), _>("no answer")).unwrap_err();
+        clock.advance(Duration::from_secs(10));
+        peer.call_blocking(|| Ok::<_, &str>(())).unwrap();
+    });
+    let moved = lines.iter().filter(|line| line.contains(" from="));
+    assert_eq!(numbers(&moved.cloned().collect::<Vec<_>>()), [303, 304, 302]);
+}
+
+#[test]
 fn peers_and_their_policy_have_an_index_and_a_number() {
     let policy = || {
         let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
@@ -395,4 +425,14 @@ fn a_limiter_of_one_tells_what_it_refuses() {
             r#"DEBUG resil::rate_limit refused event=201 tokens=1 code="RATE_LIMIT_EXCEEDED" retry_after=Some(600ms)"#
         ]
     );
+}
+
+#[test]
+fn who_waits_for_its_turn_at_a_limiter_is_not_told_to_be_refused() {
+    let lines = Log::of(|| {
+        let limit = TokenBucket::new(RateLimitConfig::builder().burst_size(1).build().unwrap());
+        let limiter = Limiter::with_clock(limit, MockClock::default());
+        (0..3).for_each(|_| drop(limiter.until_ready_blocking(1).unwrap()));
+    });
+    assert!(lines.is_empty(), "{lines:?}");
 }

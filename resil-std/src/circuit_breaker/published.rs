@@ -75,3 +75,21 @@ fn together(glance: Glance, by: By) -> u64 {
     };
     u64::from(glance.into_raw()) | above
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_successes_are_told_is_known_with_the_glance_and_does_not_change_it() {
+        let glance = Glance::from_raw(u32::MAX);
+        let published = Published::new(glance, SubWindow::NONE);
+        assert!(published.by() == By::Adding && published.is(glance, By::Adding));
+        assert!(!published.is(glance, By::Exchanging));
+
+        published.renew(glance, By::Exchanging, SubWindow::NONE);
+        assert!(published.by() == By::Exchanging && published.is(glance, By::Exchanging));
+        assert!(!published.is(glance, By::Adding));
+        assert_eq!(published.glance().into_raw(), glance.into_raw());
+    }
+}

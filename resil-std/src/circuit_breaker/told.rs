@@ -103,3 +103,68 @@ fn heard(found: u64) -> Heard {
         _ => Heard::Many,
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    const BOTH: [By; 2] = [By::Adding, By::Exchanging];
+
+    fn tell(told: &Told, by: By) -> Heard {
+        match by {
+            By::Adding => told.add(),
+            By::Exchanging => told.exchange(|| true),
+        }
+    }
+
+    #[test]
+    fn what_is_told_while_the_word_is_closed_is_not_heard_and_never_counts() {
+        for by in BOTH {
+            let told = Told::default();
+            assert!(matches!(tell(&told, by), Heard::No), "nobody has opened it");
+            for _ in 0..3 {
+                told.open(by);
+                (0..5).for_each(|_| assert!(matches!(tell(&told, by), Heard::Yes)));
+                assert_eq!(told.take(by), 5);
+                assert!(matches!(tell(&told, by), Heard::No));
+                assert_eq!(told.take(by), 0);
+                assert!(matches!(tell(&told, by), Heard::No));
+            }
+        }
+    }
+
+    #[test]
+    fn who_found_the_word_open_is_not_heard_by_one_that_was_closed_and_opened_since() {
+        let told = Told::default();
+        for times in 1..=3 {
+            told.open(By::Exchanging);
+            let asked = Cell::new(0);
+            let counts = || {
+                asked.set(asked.get() + 1);
+                if asked.get() == 1 {
+                    for _ in 0..times {
+                        told.take(By::Exchanging);
+                        told.open(By::Exchanging);
+                    }
+                }
+                asked.get() == 1
+            };
+            assert!(matches!(told.exchange(counts), Heard::No));
+            assert_eq!((asked.get(), told.take(By::Exchanging)), (2, 0), "it looked again");
+        }
+    }
+
+    #[test]
+    fn when_many_were_told_each_further_one_is_heard_and_asks_to_be_counted() {
+        for by in BOTH {
+            let told = Told::default();
+            told.open(by);
+            (0..MANY).for_each(|_| assert!(matches!(tell(&told, by), Heard::Yes)));
+            assert!(matches!(tell(&told, by), Heard::Many));
+            assert_eq!(u64::from(told.take(by)), MANY + 1);
+            assert!(matches!(tell(&told, by), Heard::No));
+        }
+    }
+}

@@ -407,3 +407,6 @@ impl<K: Hash + Eq + Clone, L: Limit, H: BuildHasher> Table<K, L, H> {
         lock(&shard.expect("a number below the number of shards").0)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
