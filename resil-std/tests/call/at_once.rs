@@ -118,13 +118,12 @@ fn a_call_that_is_refused_reads_the_clock_once() {
 #[test]
 fn a_success_at_once_between_two_failures_begins_the_count_of_failures_anew() {
     let peer = Peer::with("peer", policy(2, 9, 0), MockClock::default());
-    let fails = || peer.call_blocking(|| Err::<(), _>("refused")).unwrap_err();
-    fails();
+    let fails = || peer.call_blocking(|| Err::<(), _>("refused")).unwrap_err().code();
+    assert_eq!(fails(), ErrorCode::OperationFailed);
     assert_eq!(peer.call_blocking(|| Ok::<_, &str>(())), Ok(()));
-    fails();
-    assert_eq!(peer.state(), State::Closed);
-    fails();
-    assert_eq!(peer.state(), State::Open);
+    assert_eq!(fails(), ErrorCode::OperationFailed);
+    assert_eq!(fails(), ErrorCode::OperationFailed, "one is not two in a row");
+    assert_eq!(fails(), ErrorCode::CircuitBreakerOpen);
 }
 
 /// What a refusal reads: with metrics, how long it took is kept.
