@@ -432,7 +432,7 @@ fn who_waits_for_its_turn_at_a_limiter_is_not_told_to_be_refused() {
     let lines = Log::of(|| {
         let limit = TokenBucket::new(RateLimitConfig::builder().burst_size(1).build().unwrap());
         let limiter = Limiter::with_clock(limit, MockClock::default());
-        (0..3).for_each(|_| drop(limiter.until_ready_blocking(1).unwrap()));
+        (0..3).for_each(|_| _ = limiter.until_ready_blocking(1).unwrap());
     });
     assert!(lines.is_empty(), "{lines:?}");
 }
