@@ -110,6 +110,8 @@ impl<W: Window> Subject for OfBreaker<W> {
 
 const RULE: EjectionConfig = valid!(EjectionConfig::builder().window(SECOND).build());
 const PEERS: usize = 8;
+/// As many as the rule can know.
+const ROOM: usize = 32;
 
 /// The rule for eight peers.
 #[derive(Debug)]
@@ -154,9 +156,9 @@ impl Subject for OfEjection {
         rule.record(0, Outcome::Ignored, now);
     }
 
-    /// Those that were ejected are mended.
+    /// Those that were ejected are mended; a snapshot may know of others than the eight.
     fn mend(&self, rule: &mut Ejection, _: Instant) {
-        (0..PEERS)
+        (0..ROOM)
             .filter(|peer| rule.is_ejected(*peer))
             .collect::<Vec<_>>()
             .into_iter()

@@ -27,8 +27,7 @@ const STRICT_REFILL: Duration = STRICT_TOKEN.saturating_mul(4);
 /// A third of the rate when cold.
 const WARMING: WarmUp = valid!(WarmUp::new(TEN, Duration::from_secs(2)));
 const COLD_TOKEN: Duration = TOKEN.saturating_mul(3);
-/// What sub-windows count leaves after the window and one of them; and the present one may have begun
-/// nearly a whole one before the clock stepped back.
+/// What sub-windows count leaves after the window and one of them, and a step of another is waited for.
 const SPAN: Duration = Duration::from_millis(1_200);
 const LOGGED: RateLimit<ExactLog<10>> = valid!(RateLimit::with_exact_log(TEN));
 
@@ -58,7 +57,7 @@ pub const SUB_WINDOWS: OfLimit<RateLimit> =
     exact(RateLimit::new(TEN), SPAN, SPAN.saturating_mul(2));
 /// A bucket and a window that is exact.
 pub const EXACT_LOG: OfLimit<RateLimit<ExactLog<10>>> =
-    exact(LOGGED, SECOND, SECOND.saturating_mul(2));
+    exact(LOGGED, MILLI.saturating_mul(1_125), SECOND.saturating_mul(2));
 /// Less after a pause.
 pub const WARM_UP: OfLimit<WarmUp> =
     exact(WARMING, REFILL.saturating_add(COLD_TOKEN), REFILL.saturating_mul(2));

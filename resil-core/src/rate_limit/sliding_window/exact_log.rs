@@ -14,8 +14,11 @@ use crate::time::Instant;
 /// # Law
 ///
 /// Counts exactly what was committed in `(now - time_window, now]`, so a sender gets all of its
-/// `max_requests` in every window and never more. (After the clock has stepped back, a commit is
-/// entered with the latest instant of the log, until that has come again.)
+/// `max_requests` in every window and never more.
+///
+/// A clock that steps back by an eighth of the window at most is waited for, and until it has come
+/// again a commit is entered with the latest instant of the log; after a larger step all entries are
+/// as if made now. Either way nothing waits longer than a window and an eighth.
 ///
 /// # Cost
 ///
@@ -70,12 +73,12 @@ impl<const N: usize> ExactLog<N> {
         Ok(Self { window: config.window_nanos(), max: config.max_requests() })
     }
 
-    /// No entry counts as later than this: `now` once the clock has stepped back by more than a
-    /// window, else no bound.
+    /// No entry counts as later than this: `now` once the clock has stepped back by more than is
+    /// waited for, else no bound.
     #[inline]
     fn latest(&self, state: &ExactLogState<N>, now: u64) -> u64 {
         let newest = state.newest().unwrap_or(0);
-        if newest.saturating_sub(now) > self.window { now } else { u64::MAX }
+        if newest.saturating_sub(now) > self.window >> 3 { now } else { u64::MAX }
     }
 
     /// When the entry leaves the window, as of `now`.
@@ -212,8 +215,10 @@ impl<const N: usize> Window for ExactLog<N> {
         for entry in 0..Self::ENTRIES {
             let is_there = entry < u32::from(state.len);
             let stamp = if is_there { state.stamp(entry) } else { now.as_nanos() };
-            // Below zero while a clock that was set back has not come there again.
-            to.u64(now.as_nanos().wrapping_sub(stamp));
+            // Below zero while a clock that was set back has not come there again, and no more than
+            // says that it has left.
+            let age = now.as_nanos().wrapping_sub(stamp);
+            to.u64(if stamp > now.as_nanos() { age } else { age.min(self.window) });
         }
     }
 
@@ -226,9 +231,8 @@ impl<const N: usize> Window for ExactLog<N> {
         let mut latest = 0;
         for entry in 0..Self::ENTRIES {
             let age = from.u64()?;
-            let ahead = age.wrapping_neg();
-            let stamp = if ahead <= self.window {
-                now.as_nanos().saturating_add(ahead)
+            let stamp = if age > i64::MAX as u64 {
+                now.as_nanos().saturating_add(age.wrapping_neg())
             } else {
                 now.as_nanos().saturating_sub(age)
             };

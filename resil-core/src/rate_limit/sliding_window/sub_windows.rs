@@ -17,7 +17,8 @@ use crate::time::Instant;
 /// - A sender that never rests gets at least K/(K+1) of `max_requests` per window.
 /// - A refusal names an instant at most one sub-window (and K - 1 ns of rounding) later than an
 ///   [`ExactLog`](super::ExactLog) of the same admissions would.
-/// - A clock that steps back delays nothing by more than `K + 2` sub-windows.
+/// - A clock that steps back by one sub-window at most is waited for; after a larger step all counts
+///   are as if made now. Either way nothing waits longer than `K + 2` sub-windows.
 ///
 /// # Cost
 ///
@@ -68,16 +69,10 @@ impl<const K: usize> SubWindows<K> {
         Self { width, max: config.max_requests() }
     }
 
-    /// Nanoseconds after which a count has left for certain.
-    #[inline]
-    const fn span(&self) -> u64 {
-        self.width.saturating_mul(Self::NUMBER.saturating_add(1))
-    }
-
-    /// Whether the clock has stepped back by more than can be waited for.
+    /// Whether the clock has stepped back by more than is waited for.
     #[inline]
     const fn is_far_ahead(&self, state: &SubWindowsState<K>, now: u64) -> bool {
-        state.start.saturating_sub(now) > self.span()
+        state.start.saturating_sub(now) > self.width
     }
 
     /// The counts in the order in which they leave, and when they do.
@@ -238,7 +233,7 @@ impl<const K: usize> Window for SubWindows<K> {
     fn read(&self, from: &mut Reader<'_>, now: Instant) -> Result<Self::State, SnapshotError> {
         let age = from.u64()?;
         let ahead = age.wrapping_neg();
-        let is_ahead = ahead <= self.span();
+        let is_ahead = ahead <= self.width;
         let mut state = SubWindowsState::FRESH;
         let mut total = 0_u32;
         for back in 0..=K {

@@ -68,13 +68,13 @@ fn a_refund_takes_out_its_own_entries() {
 }
 
 #[test]
-fn a_step_back_keeps_entries_for_one_window_at_most_pitfall_65() {
+fn a_step_back_of_an_eighth_is_waited_for_and_no_larger_one_pitfall_65() {
     let log = log::<4>(4, 40).unwrap();
     let mut state = ExactLog::<4>::FRESH;
     log.commit(&mut state, 3, at(1000));
     let charge = log.commit(&mut state, 1, at(1001));
-    assert_eq!(log.opens_at(&state, 4, at(961)), at(1041), "kept");
-    assert_eq!(log.opens_at(&state, 4, at(960)), at(1000), "as if entered now");
+    assert_eq!(log.opens_at(&state, 4, at(996)), at(1041), "kept");
+    assert_eq!(log.opens_at(&state, 4, at(995)), at(1035), "as if entered now");
     log.reanchor(&mut state, at(500));
     assert_eq!(log.used(&state, at(539)), 4);
     log.refund(&mut state, charge, at(539));
@@ -104,7 +104,7 @@ fn a_snapshot_of_a_log_leaves_when_it_would_have() {
     for now in [100, 105, 110] {
         log.commit(&mut state, 1, at(now));
     }
-    for (saved, restored) in [(120, 5_000), (104, 5_000), (120, 20), (141, 200)] {
+    for (saved, restored) in [(120, 5_000), (105, 5_000), (120, 20), (141, 200)] {
         let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
         Kept(log.clone()).save(&state, at(saved), &mut bytes).unwrap();
         let again = Kept(log.clone()).restore(&bytes, at(restored)).unwrap();
@@ -121,6 +121,34 @@ fn a_snapshot_of_a_log_leaves_when_it_would_have() {
     let young = Kept(log.clone()).restore(&bytes, at(12)).unwrap();
     assert_eq!(log.used(&young, at(39)), 3, "counted as of the epoch");
     assert_eq!(log.used(&young, at(40)), 1);
+}
+
+#[test]
+fn a_snapshot_forgives_nothing_under_a_window_that_waits_for_less() {
+    let [long, short] = [(4, 4_000), (4, 40)].map(|(max, nanos)| log::<4>(max, nanos).unwrap());
+    let mut state = ExactLog::<4>::FRESH;
+    long.commit(&mut state, 3, at(1_000));
+    for (saved, left) in [(900, 3), (999, 3), (1_000, 3), (1_039, 3), (1_040, 0), (9_000, 0)] {
+        let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
+        Kept(long.clone()).save(&state, at(saved), &mut bytes).unwrap();
+        let restored = Kept(short.clone()).restore(&bytes, at(500)).unwrap();
+        assert_eq!(short.used(&restored, at(500)), left, "{saved}");
+        assert!(short.opens_at(&restored, 4, at(500)) <= at(545), "{saved}");
+    }
+}
+
+/// An age of 300 years is no instant ahead.
+#[test]
+fn a_snapshot_of_what_has_long_left_is_one_of_nothing() {
+    let log = log::<4>(4, 40).unwrap();
+    for (committed, saved) in [(0, u64::MAX), (0, i64::MAX as u64 + 1), (7, 60)] {
+        let mut state = ExactLog::<4>::FRESH;
+        log.commit(&mut state, 2, at(committed));
+        let mut bytes = [0; Kept::<ExactLog<4>>::LEN];
+        Kept(log.clone()).save(&state, at(saved), &mut bytes).unwrap();
+        let restored = Kept(log.clone()).restore(&bytes, at(500)).unwrap();
+        assert_eq!(log.used(&restored, at(500)), 0, "{saved}");
+    }
 }
 
 #[test]
