@@ -77,7 +77,8 @@ pub trait Gate {
     /// What telling it back changed.
     type Report: Debug;
 
-    /// Asks to make an attempt. Entropy is drawn only on a transition.
+    /// Asks to make an attempt. Entropy is drawn only where the answer depends on it: for a jittered
+    /// time, or to refuse a share.
     ///
     /// # Errors
     ///
