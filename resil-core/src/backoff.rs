@@ -124,7 +124,8 @@ pub enum Jitter {
     /// Uniform in `[3d/4, min(5d/4, max)]`: the seed's ±25 %, kept under the cap.
     Quarter,
     /// Uniform in `[initial, min(3 · previous, max)]`, whatever the curve; `previous` begins as
-    /// `initial`. The AWS article's formula, but capped before it is drawn: capped afterwards, two thirds of the delays would be `max`.
+    /// `initial`. The AWS article's formula, but capped before it is drawn: capped afterwards, two
+    /// thirds of the delays would be `max`.
     Decorrelated,
 }
 

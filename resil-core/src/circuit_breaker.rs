@@ -109,9 +109,9 @@
 //!
 //! # Cost
 //!
-//! 16 bytes a breaker, and what its [window] takes. A call while closed and a refusal while open are a few compares. Opening works
-//! out the open time on the retry's [curve](crate::backoff): a shift, or where the multiplier is no
-//! power of two at most 24 multiplications.
+//! 16 bytes a breaker, and what its [window] takes. A call while closed and a refusal while open are a
+//! few compares. Opening works out the open time on the retry's [curve](crate::backoff): a shift, or
+//! where the multiplier is no power of two at most 24 multiplications.
 
 mod builder;
 mod config;

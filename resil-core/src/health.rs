@@ -52,8 +52,9 @@
 //! A result that a step back has left in the future counts as recorded just now while it is ahead by
 //! no more than one time to live; further ahead it proves nothing. The next record or registration of
 //! any check moves every instant from the future back to its own `now`, and so does
-//! [`reanchor`](HealthRegistry::reanchor), for a node that is restarted for what is not alive. So a step prolongs no result
-//! by more than one time to live, and one that was seen to have outlived its time never counts again.
+//! [`reanchor`](HealthRegistry::reanchor), for a node that is restarted for what is not alive. So a
+//! step prolongs no result by more than one time to live, and one that was seen to have outlived its
+//! time never counts again.
 //!
 //! # Defaults
 //!

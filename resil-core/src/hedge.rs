@@ -14,8 +14,8 @@
 //! # Laws
 //!
 //! - A call has at most `1 + max_hedges` attempts, whatever fails and in which order: every path ends.
-//! - A delay from the quantile lies in `min_delay ..= max_delay`. Until there are `min_samples` latencies it is the
-//!   `fallback_delay`, and without one there is no hedge.
+//! - A delay from the quantile lies in `min_delay ..= max_delay`. Until there are `min_samples`
+//!   latencies it is the `fallback_delay`, and without one there is no hedge.
 //! - The estimate e of the quantile v, by nearest rank over the samples that are remembered, keeps
 //!   `v < e ≤ v · (1 + 2^-3)` from [`resolution`](HedgePolicy::resolution) up to 2^16 times that.
 //!   Never too early; at most an eighth too late.

@@ -30,8 +30,8 @@
 //!
 //! # The machines
 //!
-//! Bytes on a 64-bit machine, no more on a smaller one; a test compares them with the code. The work is for the dearest
-//! decision; none loops over elapsed time or over history.
+//! Bytes on a 64-bit machine, no more on a smaller one; a test compares them with the code. The work is
+//! for the dearest decision; none loops over elapsed time or over history.
 //!
 //! | module | answers | policy | state | work a call |
 //! |---|---|---|---|---|

@@ -183,7 +183,7 @@ pub trait Limit {
     /// The largest cost that passes now.
     fn available(&self, state: &Self::State, now: Instant) -> u32;
 
-    /// Whether the state can not be told from [`FRESH`](Self::FRESH) any more.
+    /// Whether the state cannot be told from [`FRESH`](Self::FRESH) any more.
     fn is_fresh(&self, state: &Self::State, now: Instant) -> bool;
 
     /// The next instant after `now` at which an answer changes by itself; `None` when none will.

@@ -155,7 +155,7 @@ impl Retry {
     /// The attempt failed; `classification` is what the policy's
     /// [classifier](RetryPolicy::classifier) makes of the error.
     ///
-    /// Entropy is drawn once, when there is a wait.
+    /// Entropy is drawn once, for the wait, also where that turns out to end too late; else not at all.
     pub fn record<C>(
         &mut self,
         policy: &RetryPolicy<C>,

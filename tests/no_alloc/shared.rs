@@ -1,6 +1,6 @@
 //! What tasks and threads share on resil-std.
 
-use super::allocations;
+use super::{STEPS, Walk, allocations};
 use core::future::{Future, pending};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
@@ -13,7 +13,7 @@ use resil_core::hedge::HedgePolicy;
 use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
 use resil_core::retry::RetryPolicy;
 use resil_core::retry::budget::TokenBudget;
-use resil_core::valid;
+use resil_core::{outcome, valid};
 use resil_std::{Bulkhead, MockClock, Peer, Peers};
 
 const HEDGED: HedgedPolicy = HedgedPolicy::new(
@@ -137,4 +137,68 @@ fn a_queue_on_tokio_never_allocates() {
     });
     assert_eq!((count, admitted, refused, cancelled), (0, 100, 100, 100));
     assert_eq!((uplink.held(), uplink.waiting()), (0, 0));
+}
+
+#[test]
+fn a_call_under_a_shared_limiter_and_breaker_never_allocates() {
+    let config = RateLimitConfig::builder().max_requests(1).time_window(Duration::from_secs(1));
+    let bucket = TokenBucket::new(config.burst_size(3).build().unwrap());
+    let clock = MockClock::default();
+    let limiter = resil_std::rate_limit::Limiter::with_clock(bucket, clock.clone());
+    let config = CircuitBreakerConfig::builder().failure_threshold(2).build().unwrap();
+    let breaker =
+        resil_std::CircuitBreaker::with("peer", config, outcome::EveryError, clock.clone());
+    let ([mut admitted, mut refused], mut ends) = ([0; 2], [0; 3]);
+    let count = allocations(|| {
+        for step in 0..STEPS {
+            clock.advance(Duration::from_millis(700));
+            match limiter.check(1 + step % 3) {
+                Ok(charge) if step % 7 == 0 => limiter.refund(charge),
+                Ok(_) => admitted += 1,
+                Err(_) => refused += 1,
+            }
+            // Sleeping moves this clock, so the future is ready when it is polled first.
+            let mut ready = pin!(limiter.until_ready(1));
+            assert!(ready.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            ends[match breaker.call_blocking(|| if step % 8 < 2 { Err(()) } else { Ok(()) }) {
+                Ok(()) => 0,
+                Err(error) => 1 + usize::from(error.into_operation_error().is_none()),
+            }] += 1;
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(admitted > 0 && refused > 0, "{admitted} {refused}");
+    assert!(ends.iter().all(|count| *count > 0), "{ends:?}");
+}
+
+#[test]
+fn a_day_of_the_shared_table_takes_no_more_memory_than_its_start() {
+    let clock = MockClock::default();
+    let limit = TokenBucket::new(RateLimitConfig::DEFAULT);
+    let builder = resil_std::rate_limit::RateLimiter::builder(limit).slots(256).pinned(4);
+    let limiter = builder.clock(clock.clone()).build().unwrap();
+    let mut walk = Walk(5);
+    let mut seen = [false; 2];
+    let count = allocations(|| {
+        // Every second one of 300 known peers comes, and three whom nobody has seen before.
+        for second in 0..24 * 60 * 60_u64 {
+            let known = walk.next() % 300;
+            let strangers = (0..3).map(|n| (second + 1) << 32 | n);
+            for id in strangers.chain([known]) {
+                match limiter.check(&id, (walk.next() % 12) as u32) {
+                    Ok(charge) if walk.next().is_multiple_of(8) => limiter.refund(charge),
+                    Ok(_) => seen[0] = true,
+                    Err(_) => seen[1] = true,
+                }
+            }
+            if second.is_multiple_of(600) {
+                limiter.set_limit(known, RateLimitConfig::DEFAULT).unwrap();
+                assert!(limiter.remove_limit(&known));
+            }
+            clock.advance(Duration::from_secs(1));
+        }
+    });
+    assert_eq!(count, 0);
+    assert_eq!(seen, [true; 2]);
+    assert!(limiter.len() <= 256);
 }

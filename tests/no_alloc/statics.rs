@@ -1,4 +1,4 @@
-//! What waits for a bulkhead, runs checks and feeds a watchdog on embassy.
+//! What waits for a bulkhead, runs checks, feeds a watchdog and drives calls on embassy.
 
 use super::allocations;
 use core::future::{Future, pending};
@@ -6,12 +6,19 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_time::MockDriver;
 use resil_core::bulkhead::BulkheadConfig;
 use resil_core::call::Priority::{High, Low, Normal};
+use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy, Ticket};
+use resil_core::circuit_breaker::CircuitBreakerConfig;
 use resil_core::health::{Boot, CheckConfig, HealthCheckResult, HealthStatus, WatchdogConfig};
+use resil_core::hedge::HedgePolicy;
+use resil_core::rate_limit::{RateLimitConfig, TokenBucket};
+use resil_core::retry::RetryPolicy;
+use resil_core::retry::budget::TokenBudget;
 use resil_core::valid;
 use resil_embassy::watchdog::RECORD;
-use resil_embassy::{Bulkhead, HealthChecker, Watchdog};
+use resil_embassy::{Bulkhead, HealthChecker, Peer, Watchdog};
 
 fn poll<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
@@ -80,4 +87,50 @@ fn a_watchdog_on_embassy_never_allocates() {
         }
     });
     assert_eq!((count, fed, TASKS.resets()), (0, 100, 100));
+}
+
+#[test]
+fn the_driver_on_embassy_never_allocates() {
+    static CALL: CallPolicy =
+        valid!(CallPolicy::new(RetryPolicy::DEFAULT).with_attempt_timeout(Duration::from_secs(2)));
+    static HEDGED: HedgedPolicy = HedgedPolicy::new(
+        PeerPolicy::new(
+            CALL,
+            CircuitBreakerConfig::DEFAULT,
+            TokenBucket::new(RateLimitConfig::DEFAULT),
+        ),
+        TokenBudget::DEFAULT,
+        valid!(HedgePolicy::builder().fixed_delay(Duration::from_secs(1)).build()),
+    );
+    static PEER: Peer<CriticalSectionRawMutex, &HedgedPolicy> = Peer::new("peer", &HEDGED, || 7);
+    let (mut attempts, mut hedges, mut ends) = (0, 0, [0_u32; 3]);
+    let count = allocations(|| {
+        for _ in 0..200 {
+            let handle = PEER.handle();
+            let operation = |ticket: &Ticket, _: &_| {
+                attempts += 1;
+                hedges += u32::from(ticket.is_hedge());
+                let lot = attempts % 5;
+                async move {
+                    match lot {
+                        0 => pending().await,
+                        1 => Err("lost"),
+                        _ => Ok(lot),
+                    }
+                }
+            };
+            let mut call = pin!(handle.call_each(operation));
+            let mut context = Context::from_waker(Waker::noop());
+            let end = (0..10).find_map(|_| {
+                MockDriver::get().advance(embassy_time::Duration::from_millis(150));
+                match call.as_mut().poll(&mut context) {
+                    Poll::Ready(result) => Some(usize::from(result.is_err())),
+                    Poll::Pending => None,
+                }
+            });
+            ends[end.unwrap_or(2)] += 1; // what is not done by now is dropped
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(hedges > 0 && ends.iter().all(|count| *count > 0), "{hedges} {ends:?}");
 }

@@ -22,6 +22,8 @@ mod ejection;
 mod gradient;
 mod health;
 mod heartbeat;
+mod lending;
+mod limit;
 mod planted;
 mod queue;
 mod report;

@@ -67,7 +67,7 @@ impl<P> First<P> {
         entropy: &mut impl FnMut() -> u32,
         now: Instant,
     ) -> Result<Self, NotAdmitted> {
-        // The policy's own deadline is never now.
+        // That of whoever made the call; the policy's own is still to come at the start.
         if deadline.is_past(now) {
             return Err(NotAdmitted(None));
         }

@@ -77,7 +77,8 @@ pub trait Gate {
     /// What telling it back changed.
     type Report: Debug;
 
-    /// Asks to make an attempt. Entropy is drawn only on a transition.
+    /// Asks to make an attempt. Entropy is drawn only where the answer depends on it: for a jittered
+    /// time, or to refuse a share.
     ///
     /// # Errors
     ///
@@ -238,6 +239,7 @@ impl<G: Gate> Gate for &mut G {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bulkhead::{Bulkhead, BulkheadConfig};
     use crate::call::hedge::Hedging;
     use crate::call::{Budget, Extra, Layers};
     use crate::hedge::{Hedge, HedgePolicy};
@@ -283,24 +285,8 @@ mod tests {
         }
     }
 
-    /// One that says nothing about it.
+    /// A budget that says nothing about it.
     struct Silent;
-
-    impl Gate for Silent {
-        type Permit = ();
-        type Report = ();
-
-        fn try_acquire(
-            &mut self,
-            _: &Request,
-            _: &mut impl FnMut() -> u32,
-            _: Instant,
-        ) -> Result<(), Rejected> {
-            Ok(())
-        }
-
-        fn settle(&mut self, (): (), _: End, _: &mut impl FnMut() -> u32, _: Instant) {}
-    }
 
     impl Budget for Silent {
         type Charge = ();
@@ -325,7 +311,8 @@ mod tests {
             assert_eq!(Gate::needs_end(&&mut Reads(a)), a, "{bits}");
             assert_eq!(Budget::needs_end(&&mut Reads(a)), a, "{bits}");
         }
-        assert!(Gate::needs_end(&Silent) && Budget::needs_end(&Silent), "to be on the safe side");
+        let silent = Bulkhead::new(BulkheadConfig::DEFAULT);
+        assert!(Gate::needs_end(&silent) && Budget::needs_end(&Silent), "to be on the safe side");
         assert!(!Gate::needs_end(&()) && !Budget::needs_end(&()));
     }
 

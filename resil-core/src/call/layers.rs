@@ -26,7 +26,7 @@ pub trait Gates<P, U> {
 
 /// Gates, budget and hedging side by side; what is left out is `()`.
 ///
-/// It only borrows, so make one for each step, and two calls to one peer can be under way.
+/// Of references it only borrows: make one for each step, and two calls to one peer can be under way.
 #[derive(Debug, Default)]
 pub struct Layers<G = (), B = (), H = ()> {
     attempt: G,

@@ -68,7 +68,7 @@ impl<U> Due<U> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HedgeAt {
     At(Instant),
-    /// The gates know no delay, or the hedge of this round was made or refused.
+    /// There is no delay for it, or the hedge of this round was made or refused.
     Never,
 }
 
@@ -130,8 +130,8 @@ impl<P, U> Call<P, U> {
 
     /// What to do next. Legal at any time, and with attempts in flight.
     ///
-    /// Attempts whose deadline has come are timed out by it. Entropy is drawn for backoff, and where
-    /// a gate opens for a jittered time.
+    /// Attempts whose deadline has come are timed out by it. Entropy is drawn for backoff, and by gates
+    /// that [need](super::Gate::try_acquire) it.
     pub fn poll<C>(
         &mut self,
         policy: &CallPolicy<C>,

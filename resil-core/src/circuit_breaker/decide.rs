@@ -39,7 +39,7 @@ impl<W: Window> CircuitBreakerConfig<W> {
     ///   probe may end at any moment and nobody can say which way.
     ///
     /// A refusal changes nothing, unless it applies a transition that was due or moves a deadline
-    /// closer after the clock stepped back.
+    /// closer after the clock stepped back. `entropy` is drawn from as by [`poll`](Self::poll).
     #[inline]
     pub fn try_acquire(
         &self,
@@ -58,8 +58,9 @@ impl<W: Window> CircuitBreakerConfig<W> {
     /// Tells a permit back.
     ///
     /// A permit from before the last transition, or of a lease that has ended, is
-    /// [`Stale`](Recorded::Stale): it changes nothing and frees nothing. `entropy` is drawn from only
-    /// when the breaker opens and the open time has jitter.
+    /// [`Stale`](Recorded::Stale): it changes nothing and frees nothing, and the end of the lease opens
+    /// the breaker whoever tells it. `entropy` is drawn from only when the breaker opens and the open
+    /// time has jitter.
     ///
     /// A failure that is [`Local`](crate::outcome::FailureClass::Local) says nothing about the peer
     /// and is taken like an ignored outcome.

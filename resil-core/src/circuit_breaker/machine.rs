@@ -56,6 +56,7 @@ impl<C: Borrow<CircuitBreakerConfig<W>>, W: Window> CircuitBreaker<C, W> {
     pub const fn as_state(&self) -> &CircuitBreakerState<W::Stats> {
         &self.state
     }
+
     /// The policy.
     #[must_use]
     pub fn config(&self) -> &CircuitBreakerConfig<W> {

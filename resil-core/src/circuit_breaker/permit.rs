@@ -75,7 +75,8 @@ pub enum Recorded {
     /// abandoned or a [local](crate::outcome::FailureClass::Local) failure, or the breaker is
     /// disabled.
     Released,
-    /// The permit is from before the last transition, or its lease has ended: nothing changed.
+    /// The permit is from before the last transition, or its lease has ended: how the call ended
+    /// changed nothing.
     Stale,
 }
 

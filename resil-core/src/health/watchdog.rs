@@ -22,8 +22,9 @@
 //!
 //! # Defaults
 //!
-//! There are none for the periods. The hardware is fed once a second. Resets in a row are answered as Kubernetes answers containers that
-//! keep crashing: 10 s, doubled up to 5 minutes, forgotten after 10 minutes.
+//! There are none for the periods. The hardware is fed once a second. Resets in a row are answered as
+//! Kubernetes answers containers that keep crashing: 10 s, doubled up to 5 minutes, forgotten after 10
+//! minutes.
 //!
 //! # A timeline
 //!

@@ -45,8 +45,8 @@ const SET: usize = 8;
 ///
 /// # When the table is full
 ///
-/// Ids without a slot share the overflow bucket of their class, or are refused ([`WhenFull`]); there is no failing
-/// open. What a peer spent from the overflow bucket is not held against it once it has a slot.
+/// Ids without a slot share the overflow bucket of their class, or are refused ([`WhenFull`]); there is
+/// no failing open. What a peer spent from the overflow bucket is not held against it once it has a slot.
 ///
 /// # Limits of one's own
 ///

@@ -8,13 +8,12 @@ mod reserve;
 mod units;
 
 pub use bucket::{Bucket, PlainStep};
+pub use elsewhere::BucketNumbers;
 
 use super::RateLimitConfig;
 use crate::error::ErrorCode;
 use crate::outcome::{Rejected, RetryAt};
 use crate::time::Instant;
-
-pub use elsewhere::BucketNumbers;
 
 /// A bucket of `burst_size` tokens that refills at `max_requests / time_window`. The policy; what
 /// changes per peer is a [`BucketState`] of eight bytes.

@@ -12,7 +12,8 @@ use core::time::Duration;
 pub enum Next<S = Stop> {
     /// Wait, then make the next attempt.
     Wait(Wait),
-    /// It is over; [`Retry::error`](super::Retry::error) or [`Retry::refusal_error`](super::Retry::refusal_error) makes the error to return.
+    /// It is over; [`Retry::error`](super::Retry::error) or
+    /// [`Retry::refusal_error`](super::Retry::refusal_error) makes the error to return.
     Stop(S),
 }
 

@@ -1,5 +1,6 @@
 //! A bulkhead of three permits, one of them kept for high priority and one from low.
 
+use super::lending::{Foreseen, Lending, a_refusal_changes_nothing, peek_says_what_asking_answers};
 use super::search::{Law, SILENT, Turn, Verdict, World, claim, laws};
 use resil_core::bulkhead::{BulkheadConfig, BulkheadState, Permit, Recorded};
 use resil_core::call::Priority::{self, High, Low, Normal};
@@ -196,6 +197,30 @@ impl World for Bulkhead {
     }
 }
 
+impl Lending for Bulkhead {
+    type State = BulkheadState;
+
+    fn state(&self) -> &BulkheadState {
+        &self.state
+    }
+
+    fn told(turn: &Turn<'_, Self>) -> Option<(bool, bool)> {
+        let (Input::Tell(place, _), Answer::Told(recorded)) = (turn.input, turn.answer) else {
+            return None;
+        };
+        Some((turn.before.lent[place].is_stale, *recorded == Recorded::Stale))
+    }
+}
+
+impl Foreseen for Bulkhead {
+    fn asked(turn: &Turn<'_, Self>) -> Option<[Result<(), Rejected>; 2]> {
+        let (Input::Ask(weight, priority), Answer::Asked(asked)) = (turn.input, turn.answer) else {
+            return None;
+        };
+        Some([turn.before.config.peek(&turn.before.state, weight, priority, NOW), *asked])
+    }
+}
+
 fn held_are_the_permits_handed_out(turn: &Turn<'_, Bulkhead>) -> Verdict {
     let (held, out) = (turn.after.state.held(), turn.after.out());
     claim(held == out, || format!("{held} are held, {out} are out"))
@@ -224,11 +249,6 @@ fn who_fits_is_admitted(turn: &Turn<'_, Bulkhead>) -> Verdict {
     claim(asked.is_ok() == fits, || format!("{asked:?}, with {} out", turn.before.out()))
 }
 
-fn a_refusal_changes_nothing(turn: &Turn<'_, Bulkhead>) -> Verdict {
-    let Answer::Asked(Err(_)) = turn.answer else { return SILENT };
-    claim(turn.before.state == turn.after.state, || format!("{:?}", turn.after.state))
-}
-
 fn never_is_said_of_what_can_never_pass(turn: &Turn<'_, Bulkhead>) -> Verdict {
     let (Input::Ask(weight, priority), Answer::Asked(Err(rejected))) = (turn.input, turn.answer)
     else {
@@ -238,23 +258,12 @@ fn never_is_said_of_what_can_never_pass(turn: &Turn<'_, Bulkhead>) -> Verdict {
     claim(is_never == (weight > turn.before.config.limit(priority)), || format!("{rejected:?}"))
 }
 
-fn peek_says_what_asking_answers(turn: &Turn<'_, Bulkhead>) -> Verdict {
-    let (Input::Ask(weight, priority), Answer::Asked(asked)) = (turn.input, turn.answer) else {
-        return SILENT;
-    };
-    let peeked = turn.before.config.peek(&turn.before.state, weight, priority, NOW);
-    claim(peeked == *asked, || format!("{peeked:?}, then {asked:?}"))
-}
-
 fn a_permit_settles_once(turn: &Turn<'_, Bulkhead>) -> Verdict {
-    let (Input::Tell(place, _), Answer::Told(recorded)) = (turn.input, turn.answer) else {
-        return SILENT;
-    };
-    let is_stale = turn.before.lent[place].is_stale;
-    claim(is_stale == (*recorded == Recorded::Stale), || format!("{recorded:?}"))
+    let Some((is_stale, is_told_so)) = Bulkhead::told(turn) else { return SILENT };
+    claim(is_stale == is_told_so, || format!("stale: {is_stale}, told so: {is_told_so}"))
 }
 
 fn what_is_stale_gives_nothing_back(turn: &Turn<'_, Bulkhead>) -> Verdict {
-    let Answer::Told(Recorded::Stale) = turn.answer else { return SILENT };
+    let Some((_, true)) = Bulkhead::told(turn) else { return SILENT };
     claim(turn.before.state == turn.after.state, || format!("{:?}", turn.after.state))
 }

@@ -1,11 +1,12 @@
 //! A throttle whose window is 10 ns, with up to two calls out and so many asked for in the window.
 
+use super::lending::{self, Lending, what_is_stale_changes_nothing};
 use super::search::{Clock, Law, SILENT, Turn, Verdict, World, claim, laws};
 use core::cell::Cell;
 use core::time::Duration;
 use resil_core::outcome::{FailureClass, Rejected};
 use resil_core::throttle::{AdaptiveThrottle, Permit, Recorded, ThrottleState};
-use resil_core::{Outcome, Ratio, valid};
+use resil_core::{Instant, Outcome, Ratio, valid};
 
 /// Twice of what is accepted, from two calls on, and at most three quarters are refused.
 const THROTTLE: AdaptiveThrottle = valid!(
@@ -31,24 +32,15 @@ pub(super) enum Draw {
     Highest,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Input {
-    Pass,
-    /// To the instant at which something changes by itself.
-    Deadline,
-    StepBack(u64),
-    Ask(Draw),
-    Tell(usize, Outcome),
-    Lose(usize),
-    Reset,
+#[derive(Debug)]
+pub(super) struct Asked {
+    drawn: Option<u32>,
+    draws: u32,
+    refused: Option<Rejected>,
 }
 
-#[derive(Debug)]
-pub(super) enum Answer {
-    Asked { drawn: Option<u32>, draws: u32, refused: Option<Rejected> },
-    Told(Recorded),
-    Nothing,
-}
+type Input = lending::Input<Draw>;
+type Answer = lending::Answer<Asked, Recorded>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Planted {
@@ -77,7 +69,7 @@ struct Lent {
 impl Clone for Lent {
     fn clone(&self) -> Self {
         let before = self.before.clone();
-        let never = resil_core::Instant::EPOCH;
+        let never = Instant::EPOCH;
         let permit = THROTTLE.try_acquire(&mut before.clone(), u32::MAX, never);
         Self { before, permit: permit.expect("the highest bits pass"), ..*self }
     }
@@ -99,6 +91,10 @@ impl Throttle {
     pub(super) fn new(most: usize, reach: u64, planted: Option<Planted>) -> Self {
         let (state, clock) = (ThrottleState::new(), Clock::new(reach));
         Self { state, lent: Vec::new(), counted: Vec::new(), most, clock, planted }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        THROTTLE.next_deadline(&self.state, self.clock.instant())
     }
 
     /// What was asked for and what was accepted, counted one by one.
@@ -127,7 +123,7 @@ impl Throttle {
         self.counted.sort_unstable();
     }
 
-    fn ask(&mut self, draw: Draw) -> Answer {
+    fn ask(&mut self, draw: Draw) -> Asked {
         let (share, now) = (self.share(), self.clock.instant());
         let bits = match draw {
             Draw::Lowest => 0,
@@ -155,7 +151,7 @@ impl Throttle {
             }
         };
         self.note(Kind::Asked);
-        Answer::Asked { drawn: (draws.get() > 0).then_some(bits), draws: draws.get(), refused }
+        Asked { drawn: (draws.get() > 0).then_some(bits), draws: draws.get(), refused }
     }
 
     fn tell(&mut self, place: usize, outcome: Outcome) -> Recorded {
@@ -199,11 +195,7 @@ impl World for Throttle {
     ];
 
     fn inputs(&self) -> Vec<Input> {
-        let mut inputs = vec![Input::Pass, Input::Reset];
-        if THROTTLE.next_deadline(&self.state, self.clock.instant()).is_some() {
-            inputs.push(Input::Deadline);
-        }
-        inputs.extend(self.clock.may_go_back().map(Input::StepBack));
+        let mut inputs = Input::always(&self.clock, self.deadline());
         let asked = self.counted.iter().filter(|(_, kind)| *kind == Kind::Asked).count();
         if self.lent.len() < 2 && asked < self.most {
             let draws = [Draw::Lowest, Draw::Below, Draw::At, Draw::Highest];
@@ -211,30 +203,24 @@ impl World for Throttle {
                 draws[if self.share() == 0 { 3.. } else { 0.. }].iter().copied().map(Input::Ask),
             );
         }
-        for place in 0..self.lent.len() {
-            inputs.extend(super::OUTCOMES.map(|outcome| Input::Tell(place, outcome)));
-            inputs.push(Input::Lose(place));
-        }
+        inputs.extend(Input::to_permits(self.lent.len(), true));
         inputs
     }
 
     fn apply(&mut self, input: Input) -> Answer {
         let mut answer = Answer::Nothing;
         match input {
-            Input::Pass => self.clock.forward(1),
-            Input::Deadline => {
-                let next = THROTTLE.next_deadline(&self.state, self.clock.instant());
-                let next = next.expect("there is one").as_nanos();
-                self.clock.forward(next.saturating_sub(self.clock.now));
-            }
-            Input::StepBack(by) => self.clock.back(by),
-            Input::Ask(draw) => answer = self.ask(draw),
+            Input::Ask(draw) => answer = Answer::Asked(self.ask(draw)),
             Input::Tell(place, outcome) => answer = Answer::Told(self.tell(place, outcome)),
             Input::Lose(place) => drop(self.lent.remove(place)),
             Input::Reset => {
                 THROTTLE.reset(&mut self.state);
                 self.lent.iter_mut().for_each(|lent| lent.is_stale = true);
                 self.counted.clear();
+            }
+            _ => {
+                let deadline = self.deadline();
+                input.turn_clock(&mut self.clock, 1, deadline);
             }
         }
         self.forget();
@@ -276,6 +262,21 @@ impl World for Throttle {
     }
 }
 
+impl Lending for Throttle {
+    type State = ThrottleState;
+
+    fn state(&self) -> &ThrottleState {
+        &self.state
+    }
+
+    fn told(turn: &Turn<'_, Self>) -> Option<(bool, bool)> {
+        let (Input::Tell(place, _), Answer::Told(recorded)) = (turn.input, turn.answer) else {
+            return None;
+        };
+        Some((turn.before.lent[place].is_stale, *recorded == Recorded::Stale))
+    }
+}
+
 /// The ring of a state as it is at `now`, its newest sub-window last; and how far it is ahead of that.
 fn ring(state: &str, now: u64) -> (u64, Vec<[u64; 3]>) {
     let numbers = |text: &str| -> Vec<u64> {
@@ -314,13 +315,15 @@ fn the_share_is_that_of_the_formula(turn: &Turn<'_, Throttle>) -> Verdict {
 }
 
 fn refused_is_exactly_what_falls_below_the_share(turn: &Turn<'_, Throttle>) -> Verdict {
-    let Answer::Asked { drawn: Some(drawn), refused, .. } = turn.answer else { return SILENT };
+    let Answer::Asked(Asked { drawn: Some(drawn), refused, .. }) = turn.answer else {
+        return SILENT;
+    };
     let share = turn.before.share();
     claim(refused.is_some() == (*drawn < share), || format!("{drawn} of {share}: {refused:?}"))
 }
 
 fn entropy_is_drawn_once_where_a_refusal_is_possible(turn: &Turn<'_, Throttle>) -> Verdict {
-    let Answer::Asked { draws, .. } = turn.answer else { return SILENT };
+    let Answer::Asked(Asked { draws, .. }) = turn.answer else { return SILENT };
     let expected = u32::from(turn.before.share() > 0);
     claim(*draws == expected, || format!("{draws} draws, {expected} expected"))
 }
@@ -336,7 +339,7 @@ fn some_always_pass(turn: &Turn<'_, Throttle>) -> Verdict {
 }
 
 fn within_what_the_peer_accepts_everything_passes(turn: &Turn<'_, Throttle>) -> Verdict {
-    let Answer::Asked { refused, .. } = turn.answer else { return SILENT };
+    let Answer::Asked(Asked { refused, .. }) = turn.answer else { return SILENT };
     let (requests, accepts) = turn.before.counts();
     if requests >= MIN_REQUESTS && requests > 2 * accepts {
         return SILENT;
@@ -345,7 +348,7 @@ fn within_what_the_peer_accepts_everything_passes(turn: &Turn<'_, Throttle>) -> 
 }
 
 fn who_is_refused_is_counted(turn: &Turn<'_, Throttle>) -> Verdict {
-    let Answer::Asked { refused: Some(_), .. } = turn.answer else { return SILENT };
+    let Answer::Asked(Asked { refused: Some(_), .. }) = turn.answer else { return SILENT };
     let (before, after) = (turn.before.counts().0, turn.after.counts().0);
     claim(after == before + 1, || format!("{before} became {after}"))
 }
@@ -357,16 +360,6 @@ fn what_says_nothing_is_as_if_never_asked(turn: &Turn<'_, Throttle>) -> Verdict 
     claim(holds, || format!("{asked} and {accepted} became {asks} and {accepts}"))
 }
 
-fn what_is_stale_changes_nothing(turn: &Turn<'_, Throttle>) -> Verdict {
-    let (Input::Tell(place, _), Answer::Told(recorded)) = (turn.input, turn.answer) else {
-        return SILENT;
-    };
-    let is_stale = turn.before.lent[place].is_stale;
-    let is_same = turn.before.state == turn.after.state;
-    let holds = is_stale == (*recorded == Recorded::Stale) && (is_same || !is_stale);
-    claim(holds, || format!("{recorded:?}, stale: {is_stale}"))
-}
-
 fn nothing_changes_before_the_deadline(turn: &Turn<'_, Throttle>) -> Verdict {
     let (world, now) = (turn.after, turn.after.clock.instant());
     let Some(next) = THROTTLE.next_deadline(&world.state, now) else {
@@ -374,7 +367,7 @@ fn nothing_changes_before_the_deadline(turn: &Turn<'_, Throttle>) -> Verdict {
         return claim(counts.1 == 0, || format!("{counts:?} for ever"));
     };
     let totals = |nanos| {
-        let at = resil_core::Instant::from_nanos(nanos);
+        let at = Instant::from_nanos(nanos);
         (THROTTLE.requests(&world.state, at), THROTTLE.accepts(&world.state, at))
     };
     let early = (world.clock.now..next.as_nanos()).find(|&at| totals(at) != world.counts());

@@ -55,10 +55,7 @@ impl<const WORDS: usize> CountWindow<WORDS> {
     /// From when on a call is slow, and the share of slow calls that opens the breaker.
     #[must_use]
     pub const fn slow_calls(&self) -> Option<(Duration, Ratio)> {
-        match self.rates.slow {
-            Some((nanos, rate)) => Some((Duration::from_nanos(nanos), rate)),
-            None => None,
-        }
+        self.rates.slow_calls()
     }
 
     /// Of how many calls, at least.

@@ -3,6 +3,7 @@
 use crate::circuit_breaker::builder::LONGEST;
 use crate::config::ConfigError;
 use crate::ratio::Ratio;
+use core::time::Duration;
 
 /// What is in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -51,6 +52,13 @@ impl Rates {
         let calls = calls.saturating_add(1);
         !self.failures.is_reached(failures, calls)
             && !self.slow.is_some_and(|(_, rate)| rate.is_reached(slow, calls))
+    }
+
+    pub(in crate::circuit_breaker) const fn slow_calls(&self) -> Option<(Duration, Ratio)> {
+        match self.slow {
+            Some((nanos, rate)) => Some((Duration::from_nanos(nanos), rate)),
+            None => None,
+        }
     }
 
     #[inline]

@@ -116,7 +116,8 @@ where
     /// Gives `id` a limit of its own, or another one.
     ///
     /// What it has spent stays spent, as far as the new limit can owe it (of several classes, in the
-    /// first). Only what it took from the overflow bucket stays behind. Charges from before are not refunded to the new limit.
+    /// first). Only what it took from the overflow bucket stays behind. Charges from before are not
+    /// refunded to the new limit.
     ///
     /// # Errors
     ///

@@ -22,7 +22,8 @@ use crate::time::Instant;
 ///
 /// # Cost
 ///
-/// A decision reads one entry, a commit of cost n writes n, looking counts at most `N`.
+/// A decision reads two entries, and a commit of cost n writes n. To look, to refund, or to begin anew
+/// after a step back goes through at most `N`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ExactLog<const N: usize> {

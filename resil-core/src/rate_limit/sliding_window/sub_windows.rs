@@ -105,9 +105,7 @@ impl<const K: usize> SubWindows<K> {
         }
         state
     }
-}
 
-impl<const K: usize> SubWindows<K> {
     /// What is `counted` at `now`, the latest first as far as this limit can count it; where windows
     /// differ in length, all of it at `now`.
     fn taken_over(
