@@ -145,7 +145,7 @@ impl<M: RawMutex, P: Borrow<BulkheadConfig>, const WAITERS: usize> Bulkhead<M, P
             Entered::Passed(permit) => Ok(Guard::new(self, permit)),
             Entered::Waits(ticket) => {
                 let mut place = Place::new(self, ticket);
-                Ok(poll_fn(|context| place.poll(context)).await)
+                poll_fn(|context| place.poll(context)).await
             }
             Entered::Refused(rejected) => Err(self.refused(rejected)),
         }

@@ -172,11 +172,11 @@ impl Bulkhead {
     /// [`BULKHEAD_FULL`](resil_core::ErrorCode::BulkheadFull): with
     /// [`RetryAt::Unknown`](resil_core::outcome::RetryAt::Unknown) where as many wait as can, with
     /// [`RetryAt::Never`](resil_core::outcome::RetryAt::Never) where `weight` is more than calls of
-    /// this priority can ever hold.
+    /// this priority can ever hold, from the start or by a policy that came while it waited.
     pub async fn acquire(&self, weight: u16, priority: Priority) -> Result<Guard, Rejected> {
         match self.enter(weight, priority)? {
             Ok(guard) => Ok(guard),
-            Err(mut place) => Ok(poll_fn(|context| place.poll(context)).await),
+            Err(mut place) => poll_fn(|context| place.poll(context)).await,
         }
     }
 
@@ -189,7 +189,7 @@ impl Bulkhead {
     pub fn acquire_blocking(&self, weight: u16, priority: Priority) -> Result<Guard, Rejected> {
         match self.enter(weight, priority)? {
             Ok(guard) => Ok(guard),
-            Err(place) => Ok(place.block()),
+            Err(place) => place.block(),
         }
     }
 
@@ -232,7 +232,7 @@ impl Bulkhead {
 
     /// Puts another policy in force, and lets in who fits by it. What is held stays held; where that is
     /// more than there is, nobody passes until enough is back. Whoever waits for more than there will ever
-    /// be waits on, until a larger policy comes or they give up.
+    /// be by it is refused when it is their turn.
     pub fn reconfigure(&self, policy: BulkheadConfig) {
         {
             let mut locked = self.0.locked.lock().unwrap_or_else(PoisonError::into_inner);

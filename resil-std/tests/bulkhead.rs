@@ -348,6 +348,20 @@ fn a_larger_policy_lets_in_who_waits_and_a_smaller_one_nobody() {
 }
 
 #[test]
+fn whoever_can_never_pass_by_a_smaller_policy_is_refused_and_holds_up_nobody() {
+    let uplink = uplink();
+    let all = uplink.try_acquire(4, Normal).unwrap();
+    let [mut large, mut small] = [4, 1].map(|weight| waiting(&uplink, weight, Normal));
+    let one = BulkheadConfig::builder().max_concurrent(1).build().unwrap();
+    uplink.reconfigure(one);
+    let Poll::Ready(Err(refused)) = poll_once(large.as_mut()) else { panic!("it waits on") };
+    assert_eq!((refused.code(), refused.retry()), (ErrorCode::BulkheadFull, RetryAt::Never));
+    assert_eq!(uplink.waiting(), 1);
+    drop(all);
+    assert!(got(&mut small).is_some());
+}
+
+#[test]
 fn more_may_wait_than_have_a_place_from_the_start() {
     let uplink = Bulkhead::with_waiters("uplink", FOUR, usize::MAX);
     let all = uplink.try_acquire(4, Normal).unwrap();

@@ -7,6 +7,9 @@ use crate::error::ErrorCode;
 use crate::outcome::{Outcome, Rejected, RetryAt};
 use crate::time::Instant;
 
+/// More is wanted than there will ever be.
+pub(super) const NEVER: Rejected = Rejected::new(ErrorCode::BulkheadFull, RetryAt::Never);
+
 impl BulkheadConfig {
     /// Asks to make a call that takes `weight` permits. One of weight 0 always passes and holds
     /// nothing.
@@ -102,7 +105,7 @@ impl BulkheadConfig {
     ) -> Result<u16, Rejected> {
         let limit = self.limit(priority);
         if weight > limit {
-            return Err(Rejected::new(ErrorCode::BulkheadFull, RetryAt::Never));
+            return Err(NEVER);
         }
         match state.held.checked_add(weight) {
             Some(held) if held <= limit || weight == 0 => Ok(held),

@@ -16,6 +16,8 @@
 //! - After whatever makes room (a permit told back, a place that was left, a reset, another policy),
 //!   calling [`let_in_next`](Queue::let_in_next) until there is nobody lets in everybody for whom there is
 //!   room, and nobody else.
+//! - Nobody waits for what can never be: whoever wants more than there is by another policy is refused
+//!   when it is their turn, and holds up nobody.
 //! - A refusal changes nothing.
 //!
 //! # When not to use it
@@ -37,16 +39,16 @@
 //! // The first takes both permits, the second waits, and is not overtaken by a third.
 //! let Entered::Passed(both) = queue.enter(&TWO, 2, Normal, now) else { panic!() };
 //! let Entered::Waits(ticket) = queue.enter(&TWO, 1, Normal, now) else { panic!() };
-//! let (permit, unused) = queue.poll(ticket, Waker::noop().clone());
-//! assert!(permit.is_none() && unused.is_none(), "the waker is kept");
+//! let (answer, unused) = queue.poll(ticket, Waker::noop().clone());
+//! assert!(answer.is_none() && unused.is_none(), "the waker is kept");
 //! assert!(queue.pass(&TWO, 1, Normal, now).is_err());
 //!
 //! // The permits are back: the second is let in, and is to be woken.
 //! queue.record(&TWO, both, Outcome::Success, now);
 //! assert!(queue.let_in_next(&TWO, now).is_some());
 //! assert!(queue.let_in_next(&TWO, now).is_none());
-//! let (permit, _) = queue.poll(ticket, Waker::noop().clone());
-//! assert_eq!(permit.map(|permit| permit.weight()), Some(1));
+//! let (answer, _) = queue.poll(ticket, Waker::noop().clone());
+//! assert_eq!(answer.map(|passed| passed.map(|permit| permit.weight())), Some(Ok(1)));
 //! ```
 //!
 //! # Cost
@@ -55,6 +57,7 @@
 //! waits; joining, polling and leaving are linear in how many there are.
 
 use super::config::BulkheadConfig;
+use super::decide::NEVER;
 use super::state::{BulkheadState, Permit, Recorded};
 use crate::call::Priority;
 use crate::error::ErrorCode;
@@ -103,9 +106,17 @@ pub struct Waiter {
     ticket: u64,
     weight: u16,
     priority: Priority,
-    /// There once they are let in.
-    permit: Option<Permit>,
+    turn: Turn,
     waker: Option<Waker>,
+}
+
+/// Whether they still wait.
+#[derive(Debug)]
+enum Turn {
+    Waits,
+    LetIn(Permit),
+    /// For ever.
+    Refused,
 }
 
 const _: () = assert!(size_of::<Waiter>() <= 24 + 2 * size_of::<usize>());
@@ -114,7 +125,19 @@ impl Waiter {
     /// The permit that they hold, if they have been let in.
     #[must_use]
     pub fn into_permit(self) -> Option<Permit> {
-        self.permit
+        self.into_answer()?.ok()
+    }
+
+    fn into_answer(self) -> Option<Result<Permit, Rejected>> {
+        match self.turn {
+            Turn::Waits => None,
+            Turn::LetIn(permit) => Some(Ok(permit)),
+            Turn::Refused => Some(Err(NEVER)),
+        }
+    }
+
+    const fn waits(&self) -> bool {
+        matches!(self.turn, Turn::Waits)
     }
 }
 
@@ -195,27 +218,35 @@ impl<P: Places> Queue<P> {
         policy.record(&mut self.state, permit, outcome, now)
     }
 
-    /// Lets in whoever is next, if there is room, and returns what wakes them. Those who have never
-    /// been polled need no waking, and those behind them are looked at in the same step.
+    /// Lets in whoever is next, if there is room, or refuses them, if there never will be, and returns
+    /// what wakes them. Those who have never been polled need no waking, and those behind them are looked
+    /// at in the same step.
     pub fn let_in_next(&mut self, policy: &BulkheadConfig, now: Instant) -> Option<Waker> {
         loop {
             let waiters = self.places.as_mut();
-            let next = waiters.iter_mut().find(|waiter| waiter.permit.is_none())?;
-            let (weight, priority) = (next.weight, next.priority);
-            next.permit = Some(policy.try_acquire(&mut self.state, weight, priority, now).ok()?);
+            let next = waiters.iter_mut().find(|waiter| waiter.waits())?;
+            next.turn = match policy.try_acquire(&mut self.state, next.weight, next.priority, now) {
+                Ok(permit) => Turn::LetIn(permit),
+                Err(rejected) if rejected.retry() == RetryAt::Never => Turn::Refused,
+                Err(_) => return None,
+            };
             if let Some(waker) = next.waker.take() {
                 return Some(waker);
             }
         }
     }
 
-    /// The permit, if they have been let in; the place is left then. Otherwise `waker` is kept in
-    /// place of the one before. Whichever is of no more use comes back, to be dropped with the mutex
-    /// free: it is the user's.
-    pub fn poll(&mut self, ticket: u64, waker: Waker) -> (Option<Permit>, Option<Waker>) {
+    /// The permit, if they have been let in, or the refusal, if by another policy they can never be; the
+    /// place is left then. Otherwise `waker` is kept in place of the one before. Whichever is of no more
+    /// use comes back, to be dropped with the mutex free: it is the user's.
+    pub fn poll(
+        &mut self,
+        ticket: u64,
+        waker: Waker,
+    ) -> (Option<Result<Permit, Rejected>>, Option<Waker>) {
         match self.places.as_mut().iter_mut().find(|waiter| waiter.ticket == ticket) {
-            Some(waiter) if waiter.permit.is_none() => (None, waiter.waker.replace(waker)),
-            _ => (self.leave(ticket).and_then(Waiter::into_permit), Some(waker)),
+            Some(waiter) if waiter.waits() => (None, waiter.waker.replace(waker)),
+            _ => (self.leave(ticket).and_then(Waiter::into_answer), Some(waker)),
         }
     }
 
@@ -245,19 +276,19 @@ impl<P: Places> Queue<P> {
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.places.as_ref().iter().filter(|waiter| waiter.permit.is_none()).count()
+        self.places.as_ref().iter().filter(|waiter| waiter.waits()).count()
     }
 
     fn would_overtake(&self, priority: Priority) -> bool {
         // The first who waits has the highest priority of all who do.
-        let first = self.places.as_ref().iter().find(|waiter| waiter.permit.is_none());
+        let first = self.places.as_ref().iter().find(|waiter| waiter.waits());
         first.is_some_and(|waiter| waiter.priority >= priority)
     }
 
     /// Takes the place behind the last of the same or a higher priority; none where all are taken.
     fn join(&mut self, weight: u16, priority: Priority) -> Option<u64> {
         let ticket = self.ticket;
-        let waiter = Waiter { ticket, weight, priority, permit: None, waker: None };
+        let waiter = Waiter { ticket, weight, priority, turn: Turn::Waits, waker: None };
         let waiters = self.places.as_ref().iter();
         let behind = waiters.take_while(|other| other.priority >= priority).count();
         self.places.insert(behind, waiter).ok()?;
@@ -282,7 +313,7 @@ mod tests {
     }
 
     fn got(queue: &mut Queue<FixedPlaces<3>>, ticket: u64) -> Option<Permit> {
-        queue.poll(ticket, Waker::noop().clone()).0
+        queue.poll(ticket, Waker::noop().clone()).0.map(|answer| answer.expect("it fits"))
     }
 
     #[test]
@@ -306,7 +337,7 @@ mod tests {
     fn a_place_that_nobody_has_is_removed_by_nobody() {
         let mut places = FixedPlaces::<2>::new();
         assert!(Places::remove(&mut places, 0).is_none());
-        let waiter = Waiter { ticket: 7, weight: 1, priority: Low, permit: None, waker: None };
+        let waiter = Waiter { ticket: 7, weight: 1, priority: Low, turn: Turn::Waits, waker: None };
         assert!(Places::insert(&mut places, 0, waiter).is_ok());
         assert!(Places::remove(&mut places, 1).is_none());
         assert_eq!(Places::remove(&mut places, 0).map(|waiter| waiter.ticket), Some(7));
@@ -351,5 +382,42 @@ mod tests {
         queue.reset(&FOUR);
         queue.inherit(&none, &FOUR, NOW);
         assert_eq!((queue.held(), queue.available(&none, High)), (0, 1));
+    }
+
+    #[test]
+    fn whoever_can_never_pass_by_a_smaller_policy_is_refused_and_holds_up_nobody() {
+        let one = BulkheadConfig::builder().max_concurrent(1).build().unwrap();
+        let mut queue = Queue::new(FixedPlaces::new());
+        let all = queue.pass(&FOUR, 4, Normal, NOW).unwrap();
+        let [large, small, next] = [4, 1, 1].map(|weight| waits(&mut queue, weight, Normal));
+        queue.inherit(&one, &FOUR, NOW);
+        assert!(queue.poll(large, Waker::noop().clone()).0.is_none(), "nobody has looked yet");
+
+        // Whom there is no room for is refused all the same, and woken to hear it.
+        assert!(queue.let_in_next(&one, NOW).is_some());
+        assert_eq!((queue.held(), queue.waiting()), (4, 2));
+        let (refused, _) = queue.poll(large, Waker::noop().clone());
+        assert_eq!(
+            refused,
+            Some(Err(one.peek(&BulkheadState::new(), 4, Normal, NOW).unwrap_err()))
+        );
+        assert!(queue.leave(large).is_none(), "the place is left");
+
+        assert!(queue.let_in_next(&one, NOW).is_none());
+        let _ = queue.record(&one, all, Outcome::Success, NOW);
+        assert!(queue.let_in_next(&one, NOW).is_none());
+        assert!(got(&mut queue, small).is_some() && got(&mut queue, next).is_none());
+    }
+
+    #[test]
+    fn whoever_was_refused_and_leaves_unheard_hands_nothing_over() {
+        let one = BulkheadConfig::builder().max_concurrent(1).build().unwrap();
+        let mut queue = Queue::new(FixedPlaces::new());
+        let _all = queue.pass(&FOUR, 4, Normal, NOW).unwrap();
+        let large = waits(&mut queue, 4, Normal);
+        queue.inherit(&one, &FOUR, NOW);
+        assert!(queue.let_in_next(&one, NOW).is_none(), "never polled, so not woken");
+        assert_eq!(queue.waiting(), 0);
+        assert!(queue.leave(large).unwrap().into_permit().is_none());
     }
 }

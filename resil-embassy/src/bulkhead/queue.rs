@@ -5,6 +5,7 @@ use core::task::{Context, Poll};
 
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use resil_core::bulkhead::BulkheadConfig;
+use resil_core::outcome::Rejected;
 
 use super::{Bulkhead, Guard};
 
@@ -27,11 +28,15 @@ where
         Self { bulkhead, ticket }
     }
 
-    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Guard<'a, M, P, WAITERS>> {
+    pub(super) fn poll(
+        &mut self,
+        context: &Context<'_>,
+    ) -> Poll<Result<Guard<'a, M, P, WAITERS>, Rejected>> {
         let waker = context.waker().clone();
-        let (permit, _unused) = self.bulkhead.apply(|queue, _, _| queue.poll(self.ticket, waker));
-        match permit {
-            Some(permit) => Poll::Ready(Guard::new(self.bulkhead, permit)),
+        let (answer, _unused) = self.bulkhead.apply(|queue, _, _| queue.poll(self.ticket, waker));
+        match answer {
+            Some(Ok(permit)) => Poll::Ready(Ok(Guard::new(self.bulkhead, permit))),
+            Some(Err(rejected)) => Poll::Ready(Err(self.bulkhead.refused(rejected))),
             None => Poll::Pending,
         }
     }

@@ -6,6 +6,7 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 
 use resil_core::bulkhead::{self as machine, Waiter};
+use resil_core::outcome::Rejected;
 
 use super::{Bulkhead, Guard};
 
@@ -64,22 +65,23 @@ impl Place {
         Self { bulkhead, ticket }
     }
 
-    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Guard> {
+    pub(crate) fn poll(&mut self, context: &Context<'_>) -> Poll<Result<Guard, Rejected>> {
         let waker = context.waker().clone();
-        let (permit, _unused) = self.bulkhead.apply(|queue, _| queue.poll(self.ticket, waker));
-        match permit {
-            Some(permit) => Poll::Ready(Guard::new(self.bulkhead.clone(), permit)),
+        let (answer, _unused) = self.bulkhead.apply(|queue, _| queue.poll(self.ticket, waker));
+        match answer {
+            Some(Ok(permit)) => Poll::Ready(Ok(Guard::new(self.bulkhead.clone(), permit))),
+            Some(Err(rejected)) => Poll::Ready(Err(self.bulkhead.refused(rejected))),
             None => Poll::Pending,
         }
     }
 
-    /// Blocks the thread until it is let in.
-    pub(super) fn block(mut self) -> Guard {
+    /// Blocks the thread until it is let in, or refused.
+    pub(super) fn block(mut self) -> Result<Guard, Rejected> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let context = Context::from_waker(&waker);
         loop {
             match self.poll(&context) {
-                Poll::Ready(guard) => return guard,
+                Poll::Ready(answer) => return answer,
                 // Whoever lets it in unparks it; a thread may also wake for nothing, and looks again.
                 Poll::Pending => thread::park(),
             }

@@ -109,7 +109,7 @@ pub struct InQueue(Place);
 
 impl Turn<Guard> for InQueue {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Guard, Rejected>> {
-        self.0.poll(context).map(Ok)
+        self.0.poll(context)
     }
 }
 

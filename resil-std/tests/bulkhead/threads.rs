@@ -7,6 +7,7 @@ use resil_std::Bulkhead;
 use resil_std::core::ErrorCode;
 use resil_std::core::bulkhead::BulkheadConfig;
 use resil_std::core::call::Priority::Normal;
+use resil_std::core::outcome::RetryAt;
 use std::panic::catch_unwind;
 use std::thread;
 
@@ -34,6 +35,21 @@ fn a_thread_waits_its_turn_among_tasks() {
         assert!(got(&mut behind).is_some());
     });
     assert_eq!((uplink.held(), uplink.waiting()), (0, 0));
+}
+
+#[test]
+fn a_thread_that_can_never_pass_by_a_smaller_policy_is_refused() {
+    let uplink = uplink();
+    let _all = uplink.try_acquire(4, Normal).unwrap();
+    let one = BulkheadConfig::builder().max_concurrent(1).build().unwrap();
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| uplink.acquire_blocking(4, Normal).map(drop));
+        until_waiting(&uplink, 1);
+        uplink.reconfigure(one);
+        let refused = thread.join().unwrap().unwrap_err();
+        assert_eq!((refused.code(), refused.retry()), (ErrorCode::BulkheadFull, RetryAt::Never));
+    });
+    assert_eq!(uplink.waiting(), 0);
 }
 
 #[test]

@@ -199,13 +199,16 @@ impl World for Queue {
         match input {
             Input::Enter(weight, priority) => self.enter(weight, priority),
             Input::Poll(place) => {
-                let (permit, _) =
+                let (answer, _) =
                     self.machine.poll(self.waiting[place].ticket, Waker::noop().clone());
-                if permit.is_none() {
-                    self.waiting[place].has_waker = true;
-                    return Answer::Polled(false);
+                match answer {
+                    Some(Ok(permit)) => Answer::Polled(self.take(place, Some(permit))),
+                    Some(Err(rejected)) => Answer::Refused(rejected.retry()),
+                    None => {
+                        self.waiting[place].has_waker = true;
+                        Answer::Polled(false)
+                    }
                 }
-                Answer::Polled(self.take(place, permit))
             }
             Input::Leave(place) => {
                 let left = self.machine.leave(self.waiting[place].ticket);
