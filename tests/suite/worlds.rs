@@ -94,7 +94,7 @@ fn small() -> Vec<Search> {
         search("bulkhead", "3 permits of 3 priorities, 2 policies", TO_THE_END, || {
             bulkhead::Bulkhead::new(None)
         }),
-        search("bulkhead queue", "2 permits, 2 places", 6, || queue::Queue::new(None)),
+        search("bulkhead queue", "2 permits or 1, 2 places", 6, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls", TO_THE_END, || aimd::Adaptive::new(0, None)),
         search("AIMD", "1 to 3 calls, steps back", TO_THE_END, || aimd::Adaptive::new(2, None)),
         search("gradient", "1 to 3 calls", 8, || gradient::Adaptive::new(0, None)),
@@ -166,7 +166,7 @@ fn large() -> Vec<Search> {
         }),
         search("ejection", "3 peers", TO_THE_END, || ejection::Peers::new(0, None)),
         search("ejection", "3 peers, steps back", 7, || ejection::Peers::new(3, None)),
-        search("bulkhead queue", "2 permits, 2 places", 9, || queue::Queue::new(None)),
+        search("bulkhead queue", "2 permits or 1, 2 places", 9, || queue::Queue::new(None)),
         search("AIMD", "1 to 3 calls, steps far back", TO_THE_END, || aimd::Adaptive::new(4, None)),
         search("gradient", "1 to 3 calls", 12, || gradient::Adaptive::new(0, None)),
         search("gradient", "1 to 3 calls, steps back", 9, || gradient::Adaptive::new(3_072, None)),
@@ -253,7 +253,7 @@ fn page(entries: &[Entry]) -> String {
         "2 in a row, 3 permits",
         "3 peers",
         "3 permits of 3 priorities, 2 policies",
-        "2 permits, 2 places",
+        "2 permits or 1, 2 places",
         "1 to 3 calls",
         "3 calls in 10 ns",
         "2 checks",

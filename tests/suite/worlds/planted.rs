@@ -64,6 +64,7 @@ fn a_queue_with_a_defect_is_found() {
     for (planted, law) in [
         (Planted::LeavingLeaks, "held_are_the_permits_handed_out"),
         (Planted::Overtakes, "nobody_overtakes"),
+        (Planted::StandsStill, "after_letting_in_nobody_waits_for_whom_there_is_room"),
     ] {
         finds(&Queue::new(Some(planted)), 6, law);
     }

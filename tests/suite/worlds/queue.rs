@@ -1,4 +1,4 @@
-//! A bulkhead of two permits with two places to wait in.
+//! A bulkhead of two permits, or of one by another policy, with two places to wait in.
 
 use super::search::{Law, SILENT, Turn, Verdict, World, claim, laws};
 use core::task::Waker;
@@ -10,7 +10,11 @@ use resil_core::outcome::RetryAt;
 use resil_core::{Instant, Outcome, valid};
 
 const NOW: Instant = Instant::EPOCH;
-const TWO: BulkheadConfig = valid!(BulkheadConfig::builder().max_concurrent(2).build());
+/// The first is in force at the beginning, and each replaces the other.
+const POLICIES: [BulkheadConfig; 2] = [
+    valid!(BulkheadConfig::builder().max_concurrent(2).build()),
+    valid!(BulkheadConfig::builder().max_concurrent(1).build()),
+];
 const PLACES: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,7 @@ pub(super) enum Input {
     Lose(usize),
     Reset,
     LetIn,
+    Reconfigure,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub(super) enum Planted {
     LeavingLeaks,
     /// Who is small enough overtakes.
     Overtakes,
+    /// Who can never pass waits on, and all behind.
+    StandsStill,
 }
 
 /// Somebody who waits, as this world knows them.
@@ -57,7 +64,14 @@ struct Waiting {
     /// Whether they hold their permit already, and whether it is of before a reset.
     is_let_in: bool,
     is_stale: bool,
+    is_refused: bool,
     has_waker: bool,
+}
+
+impl Waiting {
+    fn waits(&self) -> bool {
+        !self.is_let_in && !self.is_refused
+    }
 }
 
 #[derive(Debug)]
@@ -67,6 +81,7 @@ pub(super) struct Queue {
     /// In the order in which they came.
     waiting: Vec<Waiting>,
     lost: u16,
+    policy: usize,
     planted: Option<Planted>,
     life: Vec<Input>,
 }
@@ -86,7 +101,12 @@ impl Queue {
     pub(super) fn new(planted: Option<Planted>) -> Self {
         let machine = Machine::new(FixedPlaces::new());
         let (lent, waiting, life) = (Vec::new(), Vec::new(), Vec::new());
-        Self { machine, lent, waiting, lost: 0, planted, life }
+        Self { machine, lent, waiting, lost: 0, policy: 0, planted, life }
+    }
+
+    /// As many as can be out by the policy in force.
+    fn limit(&self) -> u16 {
+        POLICIES[self.policy].max_concurrent()
     }
 
     /// What is out, by those who have it.
@@ -99,33 +119,33 @@ impl Queue {
 
     /// Who is next: the first to come of the highest priority.
     fn next(&self) -> Option<usize> {
-        let waits = |place: &usize| !self.waiting[*place].is_let_in;
+        let waits = |place: &usize| self.waiting[*place].waits();
         let rank = |place: &usize| (self.waiting[*place].priority, core::cmp::Reverse(*place));
         (0..self.waiting.len()).filter(waits).max_by_key(rank)
     }
 
     fn enter(&mut self, weight: u16, priority: Priority) -> Answer {
         if self.planted == Some(Planted::Overtakes) && self.machine.held() + weight <= 2 {
-            let may = self.machine.pass(&TWO, weight, High, NOW);
+            let may = self.machine.pass(&POLICIES[self.policy], weight, High, NOW);
             if let Ok(permit) = may {
                 self.lent.push((permit, false));
                 return Answer::Passed;
             }
         }
-        match self.machine.enter(&TWO, weight, priority, NOW) {
+        match self.machine.enter(&POLICIES[self.policy], weight, priority, NOW) {
             Entered::Passed(permit) => {
                 self.lent.push((permit, false));
                 Answer::Passed
             }
             Entered::Waits(ticket) => {
-                let (is_let_in, is_stale, has_waker) = (false, false, false);
                 self.waiting.push(Waiting {
                     ticket,
                     weight,
                     priority,
-                    is_let_in,
-                    is_stale,
-                    has_waker,
+                    is_let_in: false,
+                    is_stale: false,
+                    is_refused: false,
+                    has_waker: false,
                 });
                 Answer::Waits
             }
@@ -135,19 +155,31 @@ impl Queue {
 
     /// As adapters do after whatever makes room.
     fn let_in(&mut self) -> usize {
+        let limit = self.limit();
+        let stands_still = self.planted == Some(Planted::StandsStill)
+            && self.next().is_some_and(|next| self.waiting[next].weight > limit);
         let mut woken = 0;
-        while self.machine.let_in_next(&TWO, NOW).is_some() {
+        while !stands_still && self.machine.let_in_next(&POLICIES[self.policy], NOW).is_some() {
             woken += 1;
         }
         let mut let_in = 0;
-        while let Some(next) =
-            self.next().filter(|next| self.out() + self.waiting[*next].weight <= 2)
-        {
-            self.waiting[next].is_let_in = true;
-            let_in += 1;
-            woken -= usize::from(self.waiting[next].has_waker);
+        while let Some(next) = self.next() {
+            let out = self.out();
+            let waiting = &mut self.waiting[next];
+            if waiting.weight > limit {
+                waiting.is_refused = true;
+            } else if out + waiting.weight <= limit {
+                waiting.is_let_in = true;
+                let_in += 1;
+            } else {
+                break;
+            }
+            woken -= usize::from(waiting.has_waker);
         }
-        assert_eq!(woken, 0, "who waits with a waker is woken when let in, and nobody else");
+        assert_eq!(
+            woken, 0,
+            "who waits with a waker is woken when let in or refused, and nobody else"
+        );
         let_in
     }
 
@@ -168,6 +200,7 @@ impl World for Queue {
         nobody_overtakes,
         who_fits_and_overtakes_nobody_passes,
         after_letting_in_nobody_waits_for_whom_there_is_room,
+        who_can_never_pass_hears_it_in_the_line,
         who_is_let_in_gets_the_permit_once,
         a_refusal_changes_nothing,
         never_is_said_of_what_can_never_pass,
@@ -176,7 +209,7 @@ impl World for Queue {
     ];
 
     fn inputs(&self) -> Vec<Input> {
-        let mut inputs = vec![Input::Reset, Input::LetIn];
+        let mut inputs = vec![Input::Reset, Input::LetIn, Input::Reconfigure];
         if self.lent.len() < 3 {
             let of = |priority| (0..4).map(move |weight| Input::Enter(weight, priority));
             inputs.extend([Normal, High].into_iter().flat_map(of));
@@ -203,7 +236,10 @@ impl World for Queue {
                     self.machine.poll(self.waiting[place].ticket, Waker::noop().clone());
                 match answer {
                     Some(Ok(permit)) => Answer::Polled(self.take(place, Some(permit))),
-                    Some(Err(rejected)) => Answer::Refused(rejected.retry()),
+                    Some(Err(rejected)) => {
+                        self.take(place, None);
+                        Answer::Refused(rejected.retry())
+                    }
                     None => {
                         self.waiting[place].has_waker = true;
                         Answer::Polled(false)
@@ -218,7 +254,7 @@ impl World for Queue {
             }
             Input::Tell(place, outcome) => {
                 let (permit, _) = self.lent.remove(place);
-                let recorded = self.machine.record(&TWO, permit, outcome, NOW);
+                let recorded = self.machine.record(&POLICIES[self.policy], permit, outcome, NOW);
                 self.let_in();
                 Answer::Told(recorded)
             }
@@ -228,7 +264,7 @@ impl World for Queue {
                 Answer::Nothing
             }
             Input::Reset => {
-                self.machine.reset(&TWO);
+                self.machine.reset(&POLICIES[self.policy]);
                 self.lent.iter_mut().for_each(|(_, is_stale)| *is_stale = true);
                 self.waiting.iter_mut().for_each(|each| each.is_stale = each.is_let_in);
                 self.lost = 0;
@@ -236,6 +272,13 @@ impl World for Queue {
                 Answer::Nothing
             }
             Input::LetIn => Answer::LetIn(self.let_in()),
+            Input::Reconfigure => {
+                let (old, new) = (self.policy, 1 - self.policy);
+                self.machine.inherit(&POLICIES[new], &POLICIES[old], NOW);
+                self.policy = new;
+                self.let_in();
+                Answer::Nothing
+            }
         }
     }
 
@@ -246,7 +289,10 @@ impl World for Queue {
         let waiting: Vec<_> = self
             .waiting
             .iter()
-            .map(|each| (each.weight, each.priority, each.is_let_in, each.is_stale, each.has_waker))
+            .map(|each| {
+                let of = (each.weight, each.priority, each.has_waker);
+                (of, each.is_let_in, each.is_stale, each.is_refused)
+            })
             .collect();
         // Where the machine keeps them, by their place here.
         let text = format!("{:?}", self.machine);
@@ -256,7 +302,8 @@ impl World for Queue {
             self.waiting.iter().position(|each| each.ticket == ticket)
         });
         let places: Vec<_> = places.collect();
-        format!("{} {} {lent:?} {waiting:?} {places:?}", self.machine.held(), self.lost)
+        let (held, lost, policy) = (self.machine.held(), self.lost, self.policy);
+        format!("{held} {lost} {policy} {lent:?} {waiting:?} {places:?}")
     }
 
     fn phase(&self) -> String {
@@ -272,6 +319,7 @@ impl World for Queue {
             Input::Lose(_) => "lost",
             Input::Reset => "reset",
             Input::LetIn => "let in",
+            Input::Reconfigure => "another policy",
         }
     }
 }
@@ -285,27 +333,34 @@ fn nobody_overtakes(turn: &Turn<'_, Queue>) -> Verdict {
     let (Input::Enter(1.., priority), Answer::Passed) = (turn.input, turn.answer) else {
         return SILENT;
     };
-    let waits = |each: &&Waiting| !each.is_let_in && each.priority >= priority;
+    let waits = |each: &&Waiting| each.waits() && each.priority >= priority;
     let overtaken = turn.before.waiting.iter().find(waits);
     claim(overtaken.is_none(), || format!("{overtaken:?}"))
 }
 
 fn who_fits_and_overtakes_nobody_passes(turn: &Turn<'_, Queue>) -> Verdict {
     let Input::Enter(weight, priority) = turn.input else { return SILENT };
-    let waits = |each: &Waiting| !each.is_let_in && each.priority >= priority;
-    let fits = turn.before.out() + weight <= 2 && !turn.before.waiting.iter().any(waits);
+    let waits = |each: &Waiting| each.waits() && each.priority >= priority;
+    let fits =
+        turn.before.out() + weight <= turn.before.limit() && !turn.before.waiting.iter().any(waits);
     let passed = *turn.answer == Answer::Passed;
     claim(passed == (fits || weight == 0), || format!("{:?}", turn.answer))
 }
 
 fn after_letting_in_nobody_waits_for_whom_there_is_room(turn: &Turn<'_, Queue>) -> Verdict {
-    if !matches!(turn.input, Input::Tell(..) | Input::Reset | Input::LetIn) {
+    if !matches!(turn.input, Input::Tell(..) | Input::Reset | Input::LetIn | Input::Reconfigure) {
         return SILENT;
     }
     let (world, waiting) = (turn.after, turn.after.machine.waiting());
-    let let_in = |each: &&Waiting| each.is_let_in;
-    let expected = world.waiting.len() - world.waiting.iter().filter(let_in).count();
+    let expected = world.waiting.iter().filter(|each| each.waits()).count();
     claim(waiting == expected, || format!("{waiting} wait, not {expected}"))
+}
+
+fn who_can_never_pass_hears_it_in_the_line(turn: &Turn<'_, Queue>) -> Verdict {
+    let Input::Poll(place) = turn.input else { return SILENT };
+    let is_refused = turn.before.waiting[place].is_refused;
+    let hears_it = *turn.answer == Answer::Refused(RetryAt::Never);
+    claim(hears_it == is_refused, || format!("{:?}", turn.answer))
 }
 
 fn who_is_let_in_gets_the_permit_once(turn: &Turn<'_, Queue>) -> Verdict {
@@ -319,7 +374,7 @@ fn who_is_let_in_gets_the_permit_once(turn: &Turn<'_, Queue>) -> Verdict {
 }
 
 fn a_refusal_changes_nothing(turn: &Turn<'_, Queue>) -> Verdict {
-    let Answer::Refused(_) = turn.answer else { return SILENT };
+    let (Input::Enter(..), Answer::Refused(_)) = (turn.input, turn.answer) else { return SILENT };
     let state = |world: &Queue| format!("{:?}", world.machine);
     claim(state(turn.before) == state(turn.after), || state(turn.after))
 }
@@ -330,7 +385,9 @@ fn never_is_said_of_what_can_never_pass(turn: &Turn<'_, Queue>) -> Verdict {
     };
     let has_place = turn.before.waiting.len() < PLACES;
     let is_never = *retry == RetryAt::Never;
-    claim(is_never == (weight > 2) && (is_never || !has_place), || format!("{retry:?}"))
+    claim(is_never == (weight > turn.before.limit()) && (is_never || !has_place), || {
+        format!("{retry:?}")
+    })
 }
 
 fn a_permit_settles_once(turn: &Turn<'_, Queue>) -> Verdict {
@@ -343,6 +400,6 @@ fn a_permit_settles_once(turn: &Turn<'_, Queue>) -> Verdict {
 
 fn those_who_wait_are_counted(turn: &Turn<'_, Queue>) -> Verdict {
     let world = turn.after;
-    let waiting = world.waiting.iter().filter(|each| !each.is_let_in).count();
+    let waiting = world.waiting.iter().filter(|each| each.waits()).count();
     claim(world.machine.waiting() == waiting, || format!("{}", world.machine.waiting()))
 }
