@@ -39,8 +39,9 @@
 //!   instant, so cheaper requests that keep arriving can hold it up; whoever must not starve
 //!   [reserves](Reserve), or waits for its instant in the queue of an adapter.
 //! - A quota that changes keeps what was spent, as far as the new one can owe it, and set over and
-//!   over it still refills ([`Carry`] says what else can be kept). A reboot forgives nothing where
-//!   states are [saved](crate::snapshot::Persist).
+//!   over it still refills ([`Carry`] says what else can be kept); only a window that changes in length
+//!   counts from then on, each time. A reboot forgives nothing where states are
+//!   [saved](crate::snapshot::Persist).
 //!
 //! # Defaults
 //!

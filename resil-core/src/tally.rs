@@ -57,11 +57,12 @@ impl<const C: usize, const K: usize> Tally<C, K> {
         }
     }
 
-    /// Takes back one that was added at `at`, unless it has left the window; call
+    /// Takes back one that was added in the sub-window that began at [`since`](Self::since), unless that
+    /// has left the window, or was moved by a clock that stepped back: no other one is taken for it. Call
     /// [`advance`](Self::advance) before.
-    pub(crate) fn take(&mut self, counter: usize, width: u64, at: Instant) {
-        let age = self.since.nanos_since(at);
-        let passed = (0..K).find(|&passed| age <= width.saturating_mul(passed as u64));
+    pub(crate) fn take(&mut self, counter: usize, width: u64, since: Instant) {
+        let Some(age) = self.since.as_nanos().checked_sub(since.as_nanos()) else { return };
+        let passed = (0..K).find(|&passed| age == width.saturating_mul(passed as u64));
         let Some(index) = passed.map(|passed| self.index(K.saturating_sub(passed))) else { return };
         let slot = self.ring.get_mut(index).and_then(|row| row.get_mut(counter));
         let (Some(slot), Some(total)) = (slot, self.totals.get_mut(counter)) else { return };
@@ -226,8 +227,8 @@ mod tests {
 
     #[test]
     fn what_is_taken_back_leaves_the_sub_window_that_it_was_counted_in() {
-        for (added, taken, left) in [(1_000, 1_000, 0), (1_000, 1_009, 0), (1_000, 960, 1)] {
-            let mut tally = one_at(added);
+        for (taken, left) in [(1_000, 0), (999, 1), (1_001, 1), (1_010, 1), (960, 1), (1_040, 1)] {
+            let mut tally = one_at(1_000);
             tally.advance(WIDTH, at(1_035));
             tally.add(0, 1);
             tally.take(0, WIDTH, at(taken));

@@ -44,7 +44,7 @@ fn the_same_seed_gives_the_same_world() {
     let traces = [1, 2, 3].map(|seed| world(seed).trace);
     assert_eq!(
         traces,
-        [14_220_927_459_699_142_116, 17_851_252_900_707_611_370, 13_217_400_798_331_394_152]
+        [7_963_833_913_208_759_632, 9_238_884_990_150_987_514, 301_611_225_684_239_556]
     );
     assert_eq!(world(1), world(1));
 }
@@ -66,7 +66,7 @@ fn a_world_that_falls_says_how_to_see_it_again() {
 /// One world of a thousand has such a breaker, and goes on for as long as the policies add up to.
 #[test]
 fn where_clocks_of_both_sides_were_set_back_a_breaker_closes_late() {
-    let survived = survive(922, 1_000, &GUARDED, Plant::Nothing).expect("it closes");
+    let survived = survive(3_884, 1_000, &GUARDED, Plant::Nothing).expect("it closes");
     assert!(survived.is_late, "{survived:?}");
     assert!(survived.requests > 70_000, "it is asked for longer: {survived:?}");
     assert!((0..8).all(|seed| !world(seed).is_late), "and hardly any world is late");

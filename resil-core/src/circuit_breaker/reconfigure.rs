@@ -129,6 +129,23 @@ mod tests {
     }
 
     #[test]
+    fn under_a_policy_that_escalates_a_closed_breaker_begins_with_the_first_open_time() {
+        let constant = CircuitBreakerConfig::builder()
+            .failure_threshold(3)
+            .timeout(Duration::from_nanos(100))
+            .build()
+            .unwrap();
+        let mut breaker = CircuitBreaker::new(constant);
+        for now in [0, 1_000, 2_000] {
+            (0..3).for_each(|_| tell(&mut breaker, FAILED, now));
+            tell(&mut breaker, Outcome::Success, now + 100);
+        }
+        breaker.reconfigure(DOUBLING, at(900_000));
+        (0..3).for_each(|_| tell(&mut breaker, FAILED, 900_000));
+        assert_eq!(breaker.next_deadline(at(900_000)), Some(at(900_100)));
+    }
+
+    #[test]
     fn only_probes_lose_what_they_said_and_only_to_another_verdict() {
         let one = CircuitBreakerConfig::builder().failure_threshold(3).build().unwrap();
         let mut breaker = CircuitBreaker::new(DOUBLING);

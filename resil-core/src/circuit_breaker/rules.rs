@@ -120,6 +120,7 @@ impl Rules {
             let until = now.plus_nanos(self.open_time.longest(core.openings));
             return Recorded::counted(core.enter(Phase::Settling, until));
         }
+        core.openings = 0;
         Recorded::counted(core.enter(Phase::Closed, Instant::EPOCH))
     }
 

@@ -48,8 +48,8 @@ pub trait Window: Sized {
     /// Counts `cost` at `now`; it has to be within the limit.
     fn commit(&self, state: &mut Self::State, cost: u32, now: Instant) -> Self::Charge;
 
-    /// Writes only when the clock has stepped back by more than is waited for: then all that was
-    /// counted is as if counted `now`.
+    /// Writes only when the clock has stepped back by more than is waited for: then nothing that was
+    /// counted is as if counted later than `now`.
     fn reanchor(&self, state: &mut Self::State, now: Instant);
 
     /// What `state` counts under `old`, as far as this limit can count it, the latest first. Where

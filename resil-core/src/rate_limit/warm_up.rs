@@ -111,7 +111,11 @@ impl WarmUpState {
 /// What an admission took.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct WarmUpCharge(BucketCharge);
+pub struct WarmUpCharge {
+    taken: BucketCharge,
+    /// By how much it has warmed: less than it took, where it was all but warm.
+    heat: u64,
+}
 
 impl WarmUp {
     /// The limit for `config`, at a third of the rate when cold.

@@ -194,7 +194,7 @@ fn a_beat_says_what_was_before(turn: &Turn<'_, Peer>) -> Verdict {
         Beat::Recovered => before == HeartbeatStatus::Suspected,
         Beat::Counted => before == HeartbeatStatus::Alive,
         Beat::Reanchored => turn.before.clock.may_ever_go_back(),
-        Beat::Stale => before != HeartbeatStatus::Suspected,
+        Beat::Stale => before == HeartbeatStatus::Alive,
     };
     claim(holds, || format!("{beat:?} of {before}"))
 }
@@ -251,7 +251,7 @@ fn what_came_before_is_stale_and_changes_nothing(turn: &Turn<'_, Peer>) -> Verdi
         return SILENT;
     };
     let was_last = format!("{:?}", turn.before.state).contains("Numbered");
-    if !was_last || turn.before.status() == HeartbeatStatus::Suspected {
+    if !was_last || turn.before.status() != HeartbeatStatus::Alive {
         return SILENT;
     }
     let is_same = turn.before.state == turn.after.state;

@@ -12,8 +12,9 @@ use core::time::Duration;
 ///
 /// # The rule
 ///
-/// - A success counts if, when it started, [`utilisation`](AimdBuilder::utilisation) of the limit was
-///   in use: who asks for little learns nothing about the peer. After as many of them as the limit is
+/// - A success counts if, when it started, as many calls were in flight as are
+///   [`utilisation`](AimdBuilder::utilisation) of the limit when it ends: who asks for little learns
+///   nothing about the peer. After as many of them as the limit is
 ///   high, the limit rises by one (congestion avoidance as in RFC 5681, counted in calls).
 /// - A transient failure, a throttle, a timeout, or a success that took
 ///   [`timeout`](AimdBuilder::timeout) or longer is a loss. It multiplies the limit by

@@ -76,7 +76,8 @@ pub(super) struct Heard<const WORDS: usize> {
 }
 
 impl<const WORDS: usize> Heard<WORDS> {
-    const NOTHING: Self = Self { at_all: Bits::NONE, failing: Bits::NONE, local: Bits::NONE };
+    pub(super) const NOTHING: Self =
+        Self { at_all: Bits::NONE, failing: Bits::NONE, local: Bits::NONE };
 }
 
 /// One bit a peer.

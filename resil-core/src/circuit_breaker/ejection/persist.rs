@@ -1,14 +1,14 @@
 //! The rule over a reboot, and under another policy.
 
 use super::config::EjectionConfig;
-use super::peers::{Bits, EjectionState};
+use super::peers::{Bits, EjectionState, Heard};
 use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
 
 impl<const WORDS: usize> EjectionConfig<WORDS> {
     /// What `state`, decided about by `old` so far, is under this policy: the same peers, ejected or
-    /// not. What was heard counts for as long as this policy says, from when its half of the old
-    /// window began.
+    /// not. What was heard counts for as long as this policy says (not once its window is over), from
+    /// when its half of the old window began.
     #[must_use]
     pub fn inherit(
         &self,
@@ -18,6 +18,16 @@ impl<const WORDS: usize> EjectionConfig<WORDS> {
     ) -> EjectionState<WORDS> {
         let mut heir = state.clone();
         heir.advance(old.width, now);
+        // What was heard before the present half is up to half an old window older than that.
+        let older = old.width.saturating_sub(self.width);
+        if older > 0 && heir.before.at_all.count() > 0 {
+            let since = Instant::from_nanos(heir.since.as_nanos().saturating_sub(older));
+            if now.nanos_since(since) < self.width {
+                heir.since = since;
+            } else {
+                heir.before = Heard::NOTHING;
+            }
+        }
         heir.advance(self.width, now);
         heir
     }
@@ -81,7 +91,9 @@ fn read_bits<const WORDS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit_breaker::ejection::peers::Heard;
+    use crate::circuit_breaker::ejection::Blame;
+    use crate::outcome::{FailureClass, Outcome};
+    use core::time::Duration;
 
     const NOW: Instant = Instant::from_nanos(1 << 40);
 
@@ -94,6 +106,35 @@ mod tests {
 
     fn heard(at_all: u32, failing: u32, local: u32) -> Heard<1> {
         Heard { at_all: Bits([at_all]), failing: Bits([failing]), local: Bits([local]) }
+    }
+
+    #[test]
+    fn under_a_shorter_window_what_it_does_not_reach_back_to_counts_no_more() {
+        let of = |seconds| {
+            let window = Duration::from_secs(seconds);
+            EjectionConfig::<1>::builder().window(window).build().unwrap()
+        };
+        let at = |second| Instant::from_duration(Duration::from_secs(second));
+        let (old, mut state) = (of(120), EjectionState::new());
+        for peer in 0..3 {
+            let lost = FailureClass::Timeout;
+            old.record(&mut state, peer, Outcome::Failure(lost), at(1_000));
+        }
+        assert_eq!(old.blame(&state, at(1_065)), Blame::Me);
+        for (window, now, blame) in [
+            (20, 1_065, Blame::Peer),
+            (64, 1_065, Blame::Peer),
+            (66, 1_065, Blame::Me),
+            (240, 1_065, Blame::Me),
+            (20, 1_005, Blame::Me),
+        ] {
+            let new = of(window);
+            let heir = new.inherit(&old, &state, at(now));
+            assert_eq!(new.blame(&heir, at(now)), blame, "{window} s at {now}");
+        }
+        let soon = of(80);
+        let heir = soon.inherit(&old, &state, at(1_065));
+        assert_eq!([1_079, 1_080].map(|now| soon.blame(&heir, at(now))), [Blame::Me, Blame::Peer]);
     }
 
     #[test]

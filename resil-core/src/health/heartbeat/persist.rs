@@ -6,7 +6,8 @@ use crate::snapshot::{Persist, Reader, SnapshotError, Writer, kind};
 use crate::time::Instant;
 
 /// 33 bytes: the estimate, and how long the peer has been silent. For how long it has been suspected
-/// is lost where the clock has restarted and is not as old as that.
+/// is lost where the clock has restarted and is not as old as that. Who was heard in the future, by a
+/// clock that has stepped back, is restored as heard now, as [`reanchor`](HeartbeatConfig::reanchor) has it.
 impl Persist for HeartbeatConfig {
     type State = HeartbeatState;
 

@@ -139,7 +139,7 @@ impl HeartbeatConfig {
     ///
     /// A duplicate, and one that another has overtaken, are [`Stale`](Beat::Stale). Numbers wrap; one
     /// that is behind by less than 2^31 is an earlier one. A peer that has restarted counts from
-    /// anywhere: of one that is suspected any number is taken for a beginning.
+    /// anywhere: of one that is not alive any number is taken for a beginning.
     pub const fn record_numbered(
         &self,
         state: &mut HeartbeatState,
@@ -148,8 +148,8 @@ impl HeartbeatConfig {
     ) -> Beat {
         let ahead = number.wrapping_sub(state.number);
         let is_stale = ahead == 0 || ahead > 1 << 31;
-        let is_suspected = matches!(self.status(state, now), HeartbeatStatus::Suspected);
-        if matches!(state.phase, Phase::Numbered) && is_stale && !is_suspected {
+        let is_alive = matches!(self.status(state, now), HeartbeatStatus::Alive);
+        if matches!(state.phase, Phase::Numbered) && is_stale && is_alive {
             return Beat::Stale;
         }
         let beat = self.record(state, now);

@@ -289,3 +289,14 @@ fn a_number_is_earlier_when_it_is_behind_by_less_than_half_of_all_numbers() {
         assert_eq!(beat == Beat::Stale, is_stale, "{ahead}");
     }
 }
+
+#[test]
+fn a_peer_that_restarts_after_the_clock_was_set_back_is_alive_with_its_next_heartbeat() {
+    let mut peer = Heartbeat::new(DEFAULT);
+    assert_eq!(peer.record_numbered(1_000, at(1_000_000_000)), Beat::First);
+    assert_eq!(peer.status(at(1_000)), HeartbeatStatus::Unknown);
+    assert_eq!(peer.record_numbered(7, at(1_000)), Beat::Reanchored);
+    assert_eq!(peer.status(at(1_000)), HeartbeatStatus::Alive);
+    assert_eq!(peer.record_numbered(7, at(2_000)), Beat::Stale);
+    assert_eq!(peer.record_numbered(8, at(2_000)), Beat::Counted);
+}

@@ -17,8 +17,8 @@ use crate::time::Instant;
 /// - A sender that never rests gets at least K/(K+1) of `max_requests` per window.
 /// - A refusal names an instant at most one sub-window (and K - 1 ns of rounding) later than an
 ///   [`ExactLog`](super::ExactLog) of the same admissions would.
-/// - A clock that steps back by one sub-window at most is waited for; after a larger step all counts
-///   are as if made now. Either way nothing waits longer than `K + 2` sub-windows.
+/// - A clock that steps back by one sub-window at most is waited for; after a larger step the present
+///   sub-window begins now. Either way nothing waits longer than `K + 2` sub-windows.
 ///
 /// # Cost
 ///

@@ -15,7 +15,7 @@ impl WarmUp {
         now: Instant,
     ) -> Result<(WarmUpState, WarmUpCharge), Rejected> {
         if cost == 0 {
-            return Ok((state.clone(), WarmUpCharge(BucketCharge::NOTHING)));
+            return Ok((state.clone(), WarmUpCharge { taken: BucketCharge::NOTHING, heat: 0 }));
         }
         if cost > self.capacity() {
             return Err(Rejected::new(ErrorCode::RateLimitCostExceedsBurst, RetryAt::Never));
@@ -31,8 +31,10 @@ impl WarmUp {
             return Err(self.bucket.short(self.bucket.begin(opens)));
         }
         let after = full.max(unit).wrapping_add(effort);
-        let charge = WarmUpCharge(BucketCharge::new(effort, unit, after));
-        Ok((self.warmed(unit, after, heat.saturating_add(effort)), charge))
+        let next = self.warmed(unit, after, heat.saturating_add(effort));
+        let taken = BucketCharge::new(effort, unit, after);
+        let charge = WarmUpCharge { taken, heat: next.heat.saturating_sub(heat) };
+        Ok((next, charge))
     }
 
     /// What `state` is under this limit once its bucket and its heat are.
@@ -78,12 +80,12 @@ impl Limit for WarmUp {
         self.decide(state, cost, now).map(drop)
     }
 
-    /// What comes back leaves it as much colder.
+    /// What comes back leaves it as much colder, and no colder than it was.
     fn refund(&self, state: &mut WarmUpState, charge: WarmUpCharge, now: Instant) {
         let before = state.bucket.clone().into_raw();
-        self.bucket.refund(&mut state.bucket, charge.0, now);
+        self.bucket.refund(&mut state.bucket, charge.taken, now);
         let given = before.saturating_sub(state.bucket.clone().into_raw());
-        state.heat = state.heat.saturating_sub(given);
+        state.heat = state.heat.saturating_sub(given.min(charge.heat));
     }
 
     fn available(&self, state: &WarmUpState, now: Instant) -> u32 {

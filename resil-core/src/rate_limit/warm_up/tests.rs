@@ -121,6 +121,26 @@ fn a_refund_gives_back_the_tokens_and_the_warmth() {
 }
 
 #[test]
+fn what_is_given_back_at_once_leaves_it_as_warm_as_it_was() {
+    let limit = warming(3, 1_600);
+    let mut state = WarmUpState::FRESH;
+    let mut now = *passes(&limit, &mut state, 0, 100).last().unwrap();
+    while limit.available(&state, at(now)) == 0 {
+        now += 1;
+    }
+    for rested in [now, now + 400, now + 1_000] {
+        let before = limit.as_of(&state, at(rested));
+        let mut asked = state.clone();
+        for _ in 0..100 {
+            let charge = limit.try_acquire(&mut asked, 1, at(rested)).unwrap();
+            limit.refund(&mut asked, charge, at(rested));
+        }
+        let (unit, full, heat) = limit.as_of(&asked, at(rested));
+        assert_eq!((unit, full, heat), (before.0, before.1.max(before.0), before.2));
+    }
+}
+
+#[test]
 fn another_quota_finds_it_as_warm() {
     let old = warming(3, 160_000);
     let mut state = WarmUpState::FRESH;

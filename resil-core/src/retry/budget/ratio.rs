@@ -134,7 +134,8 @@ impl Default for RatioBudgetState {
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RatioCharge {
-    at: Instant,
+    /// When the sub-window began that it is counted in.
+    since: Instant,
 }
 
 impl BudgetPolicy for RatioBudget {
@@ -159,7 +160,7 @@ impl BudgetPolicy for RatioBudget {
             return Err(SPENT);
         }
         state.0.add(EXTRAS, 1);
-        Ok(RatioCharge { at: now })
+        Ok(RatioCharge { since: state.0.since() })
     }
 
     fn peek(&self, state: &RatioBudgetState, _: Extra, now: Instant) -> Result<(), Rejected> {
@@ -173,10 +174,11 @@ impl BudgetPolicy for RatioBudget {
         false
     }
 
-    /// As long as it is in the window.
+    /// As long as it is in the window. After a clock has stepped back by more than half of that, it stays
+    /// spent: what is counted may be another one.
     fn refund(&self, state: &mut RatioBudgetState, charge: RatioCharge, now: Instant) {
         state.0.advance(self.width, now);
-        state.0.take(EXTRAS, self.width, charge.at);
+        state.0.take(EXTRAS, self.width, charge.since);
     }
 
     /// Looks through at most ten sub-windows.
@@ -388,6 +390,22 @@ mod tests {
         assert_eq!(passes(&budget, &mut state, at(500 + 15_000)), 3);
         assert_eq!(passes(&budget, &mut state, Instant::MAX), 3);
         assert_eq!(passes(&budget, &mut state, Instant::MAX), 0);
+    }
+
+    #[test]
+    fn a_refund_after_a_step_of_the_clock_gives_back_its_own_and_nothing_else() {
+        let (one, mut state) = (budget(Ratio::percent(20), 1), RatioBudget::FRESH);
+        let early = one.try_withdraw(&mut state, EXTRA, at(1_000_000)).unwrap();
+        assert!(one.try_withdraw(&mut state, EXTRA, at(500)).is_err(), "far back");
+        assert!(one.try_withdraw(&mut state, EXTRA, at(40_000)).is_ok(), "forgotten");
+        one.refund(&mut state, early, at(40_000));
+        assert_eq!(one.counted(&state, at(40_000)), (0, 1), "what it took has left");
+
+        let mut state = RatioBudget::FRESH;
+        one.begin(&mut state, at(60_000));
+        let charge = one.try_withdraw(&mut state, EXTRA, at(59_999)).unwrap();
+        one.refund(&mut state, charge, at(59_999));
+        assert_eq!(one.counted(&state, at(59_999)), (1, 0), "a moment back");
     }
 
     #[test]
