@@ -48,7 +48,7 @@ use resil_core::health::{
     MESSAGE, Probe, RegisterError, UnknownCheck,
 };
 use resil_core::text::Text;
-use resil_core::{Clock, ConfigError};
+use resil_core::{Clock, ConfigError, Instant};
 
 use crate::clock::SystemClock;
 use crate::log;
@@ -242,9 +242,8 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn begin_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        self.0.change(|state| {
-            let id = state.id(name)?;
-            state.registry.begin_maintenance(id)
+        self.maintain(name, "maintenance has begun", |registry, id, _| {
+            registry.begin_maintenance(id)
         })
     }
 
@@ -254,10 +253,7 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn end_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        self.0.change(|state| {
-            let id = state.id(name)?;
-            state.registry.end_maintenance(id, SystemClock.now())
-        })
+        self.maintain(name, "maintenance has ended", HealthRegistry::end_maintenance)
     }
 
     /// Takes the whole node in or out of maintenance: readiness says no and the node is degraded at
@@ -372,6 +368,28 @@ impl<const N: usize> HealthChecker<N> {
         let due = state.registry.due(probe, SystemClock.now());
         let runner = |due| state.runners.values().find(|(id, _)| *id == due);
         due.filter_map(runner).map(|(id, runner)| self.run(*id, runner)).collect()
+    }
+
+    /// Takes a check in or out of maintenance, and logs it where that changes how it is.
+    fn maintain(
+        &self,
+        name: &str,
+        message: &str,
+        change: impl FnOnce(
+            &mut HealthRegistry<Arc<str>, N>,
+            CheckId,
+            Instant,
+        ) -> Result<(), UnknownCheck>,
+    ) -> Result<(), UnknownCheck> {
+        let now = SystemClock.now();
+        let (before, after) = self.0.change(|state| {
+            let id = state.id(name)?;
+            let before = state.registry.check(id, now)?;
+            change(&mut state.registry, id, now)?;
+            Ok((before, state.registry.check(id, now)?))
+        })?;
+        log_change(name, before, after, &message.into());
+        Ok(())
     }
 
     fn run(&self, id: CheckId, runner: &Arc<Runner>) -> Ended {
