@@ -16,8 +16,8 @@
 //!   or its guard is dropped. Of the last three nobody knows how the call ended, and they move no limit.
 //! - **First come, first served** among those who wait: while somebody does, whoever does not is refused.
 //!   Whoever goes away while waiting has taken nothing, and the next in line is first at once.
-//! - Whoever waits is woken when there is room, or at the instant at which core's answer changes by itself,
-//!   and not otherwise.
+//! - Whoever waits is woken when there is room, at the instant at which core's answer changes by itself, or
+//!   by another policy, and not otherwise.
 //! - No lock is held across an `.await`, while the operation runs, while a classifier runs or while a log
 //!   subscriber runs.
 //!
@@ -196,10 +196,9 @@ impl<L: ConcurrencyLimit, C, T: Clock> ConcurrencyLimiter<L, C, T> {
     }
 
     /// Puts another policy in force. What is in flight stays so, and what was learned is kept as far as the
-    /// policy allows it.
+    /// policy allows it. Whoever waits looks again.
     pub fn reconfigure(&self, policy: L) {
-        self.0.change(|machine, now| machine.reconfigure(policy, now));
-        self.0.log_reconfigured();
+        self.0.reconfigure(policy);
     }
 }
 

@@ -19,7 +19,7 @@
 //! - However many probes there are, they run a check at most once in its time to live, only where it
 //!   counts for the probe, and wait for a run no longer than the check's patience from its start.
 //! - Cancel-safe: runs go on without whoever asked, and their results are stored.
-//! - No lock is held while a check runs.
+//! - No lock is held while a check runs, or is dropped.
 //!
 //! # Defaults
 //!
@@ -48,7 +48,7 @@ use resil_core::health::{
     MESSAGE, Probe, RegisterError, UnknownCheck,
 };
 use resil_core::text::Text;
-use resil_core::{Clock, ConfigError};
+use resil_core::{Clock, ConfigError, Instant};
 
 use crate::clock::SystemClock;
 use crate::log;
@@ -199,10 +199,12 @@ impl<const N: usize> HealthChecker<N> {
         if timeout.is_zero() {
             return Err(ConfigError::new("timeout", "timeout must be at least 1 ns").into());
         }
+        // Should it be refused it is dropped here, with the lock free: it is the user's.
+        let runner = Arc::new(Runner::new(start, timeout, patience));
         self.0.change(|state| {
             let now = SystemClock.now();
             let id = state.registry.register_with(Arc::clone(&name), config, now)?;
-            state.runners.insert(name, (id, Arc::new(Runner::new(start, timeout, patience))));
+            state.runners.insert(name, (id, Arc::clone(&runner)));
             Ok(())
         })
     }
@@ -211,10 +213,12 @@ impl<const N: usize> HealthChecker<N> {
     /// itself, and its result is dropped.
     #[expect(clippy::must_use_candidate, reason = "whether it was there is news, not a duty")]
     pub fn unregister(&self, name: &str) -> bool {
-        self.0.change(|state| {
-            let Some((id, _)) = state.runners.remove(name) else { return false };
-            state.registry.unregister(id).is_ok()
-        })
+        let taken = self.0.change(|state| {
+            let (id, runner) = state.runners.remove(name)?;
+            Some((state.registry.unregister(id).is_ok(), runner))
+        });
+        // Dropped here, with the lock free: it is the user's.
+        taken.is_some_and(|(is_out, _runner)| is_out)
     }
 
     /// Says that the check `name` cannot be better than the check `on`, so that it is no cause of its
@@ -238,9 +242,8 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn begin_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        self.0.change(|state| {
-            let id = state.id(name)?;
-            state.registry.begin_maintenance(id)
+        self.maintain(name, "maintenance has begun", |registry, id, _| {
+            registry.begin_maintenance(id)
         })
     }
 
@@ -250,10 +253,7 @@ impl<const N: usize> HealthChecker<N> {
     ///
     /// [`UnknownCheck`] when there is none of this name.
     pub fn end_maintenance(&self, name: &str) -> Result<(), UnknownCheck> {
-        self.0.change(|state| {
-            let id = state.id(name)?;
-            state.registry.end_maintenance(id, SystemClock.now())
-        })
+        self.maintain(name, "maintenance has ended", HealthRegistry::end_maintenance)
     }
 
     /// Takes the whole node in or out of maintenance: readiness says no and the node is degraded at
@@ -368,6 +368,28 @@ impl<const N: usize> HealthChecker<N> {
         let due = state.registry.due(probe, SystemClock.now());
         let runner = |due| state.runners.values().find(|(id, _)| *id == due);
         due.filter_map(runner).map(|(id, runner)| self.run(*id, runner)).collect()
+    }
+
+    /// Takes a check in or out of maintenance, and logs it where that changes how it is.
+    fn maintain(
+        &self,
+        name: &str,
+        message: &str,
+        change: impl FnOnce(
+            &mut HealthRegistry<Arc<str>, N>,
+            CheckId,
+            Instant,
+        ) -> Result<(), UnknownCheck>,
+    ) -> Result<(), UnknownCheck> {
+        let now = SystemClock.now();
+        let (before, after) = self.0.change(|state| {
+            let id = state.id(name)?;
+            let before = state.registry.check(id, now)?;
+            change(&mut state.registry, id, now)?;
+            Ok((before, state.registry.check(id, now)?))
+        })?;
+        log_change(name, before, after, &message.into());
+        Ok(())
     }
 
     fn run(&self, id: CheckId, runner: &Arc<Runner>) -> Ended {

@@ -106,7 +106,7 @@
 //! | `resil::adaptive` | the kind's own | the kind's own | 502, 511, 512, 911 | `limit`, and `code`, or `from` and `to` |
 //! | `resil::rate_limit` | `refused` | debug | 201 | `id` of a peer, `tokens`, `code`, `retry_after` |
 //! | | another limit, for a bucket or for all of a class | info | 911 | `class` |
-//! | `resil::health` | `changed` | warn, info to healthy | 701 – 704 | `check`, `from`, `to`, `message` |
+//! | `resil::health` | `changed` | warn, info to healthy and into maintenance | 701 – 704 | `check`, `from`, `to`, `message` |
 //!
 //! "The kind's own" are [`message`](resil_core::event::EventKind::message) and
 //! [`severity`](resil_core::event::EventKind::severity) of core.

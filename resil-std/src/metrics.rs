@@ -111,7 +111,10 @@ pub fn describe() {
     );
     describe_gauge!(BULKHEAD_HELD, Unit::Count, "Permits of a bulkhead that are out.");
     describe_gauge!(BULKHEAD_WAITING, Unit::Count, "Calls that wait for a bulkhead.");
-    describe_gauge!(HEALTH_STATUS, "0 healthy, 1 degraded, 2 unhealthy, 3 unknown.");
+    describe_gauge!(
+        HEALTH_STATUS,
+        "0 healthy, 1 degraded, 2 unhealthy, 3 unknown or in maintenance."
+    );
 }
 
 /// Something was logged under `target`.

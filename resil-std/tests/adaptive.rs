@@ -91,6 +91,25 @@ async fn a_reset_and_a_larger_policy_let_in_who_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_waits_is_woken_when_a_probe_ends_that_came_with_another_policy() {
+    let minute = Duration::from_secs(60);
+    let policy = Gradient::builder().min_limit(2).initial_limit(2).probe_limit(1);
+    let limiter = ConcurrencyLimiter::new("peer", policy.probe_interval(None).build().unwrap());
+    let held = (limiter.try_acquire().unwrap(), limiter.try_acquire().unwrap());
+    let mut waits = pin!(limiter.acquire());
+    let task = Arc::new(Woken::default());
+    assert!(task.poll(waits.as_mut()).is_pending());
+
+    limiter.reconfigure(policy.probe_interval(Some(minute)).build().unwrap());
+    assert!(task.times() == 1 && task.poll(waits.as_mut()).is_pending(), "it looks again");
+    held.0.success();
+    assert_eq!((limiter.limit(), limiter.in_flight(), task.times()), (1, 1, 1), "it probes");
+    advance(minute).await;
+    assert_eq!((limiter.limit(), task.times()), (2, 2), "it has given up, the other call hangs");
+    assert!(task.poll(waits.as_mut()).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clients_of_a_peer_do_not_all_probe_at_once() {
     let minute = Duration::from_secs(60);
     let policy = Gradient::builder().initial_limit(20).probe_samples(1).probe_limit(3);

@@ -148,6 +148,27 @@ fn a_bulkhead_shows_what_is_held_and_who_waits() {
 }
 
 #[test]
+fn a_check_that_goes_into_maintenance_shows_it_and_shows_its_status_after() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let shown = || read(&snapshotter).remove("resil_health_status{name=peers}");
+    metrics::with_local_recorder(&recorder, || {
+        paused(async {
+            let checker = HealthChecker::new();
+            let sick = async || HealthCheckResult::degraded("3 of 5 connected");
+            checker.register_check("peers", sick).unwrap();
+            checker.get_overall_health().await;
+            assert_eq!(shown().as_deref(), Some("1"));
+            checker.begin_maintenance("peers").unwrap();
+            checker.get_overall_health().await;
+            assert_eq!(shown().as_deref(), Some("3"), "whatever it finds");
+            checker.end_maintenance("peers").unwrap();
+            assert_eq!(shown().as_deref(), Some("1"), "its result is fresh");
+        });
+    });
+}
+
+#[test]
 fn a_check_shows_its_status_and_counts_its_changes() {
     let found = measured(|| {
         paused(async {

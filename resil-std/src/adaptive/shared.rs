@@ -51,11 +51,6 @@ impl<L: ConcurrencyLimit, C, T> Shared<L, C, T> {
         &self.classifier
     }
 
-    pub(super) fn log_reconfigured(&self) {
-        let limit = &*self.name;
-        log::event!(TARGET, EventKind::ConfigurationChanged, limit);
-    }
-
     #[cold]
     fn log_moved(&self, recorded: Recorded) {
         let Recorded::Limit { from, to } = recorded else { return };
@@ -127,6 +122,15 @@ impl<L: ConcurrencyLimit, C, T: Clock> Shared<L, C, T> {
             self.line.free();
         }
         changed
+    }
+
+    /// Puts another policy in force. Whoever is first looks again, room or not: the instant at which the
+    /// answer changes by itself is another.
+    pub(super) fn reconfigure(&self, policy: L) {
+        self.decide(|machine, now| machine.reconfigure(policy, now));
+        let limit = &*self.name;
+        log::event!(TARGET, EventKind::ConfigurationChanged, limit);
+        self.line.free();
     }
 
     /// One decision under the lock. Core does not panic, and nothing else runs under it but the clock,

@@ -5,7 +5,8 @@
 //!
 //! - dropping the service gives it back, and so does a place in line;
 //! - a clone starts with nothing;
-//! - `call` uses it up. Without `poll_ready` before it, `call` asks at once and does not wait.
+//! - `call` uses it up. Without `poll_ready` before it, `call` asks at once and does not wait; so it does
+//!   from a place in line, which is given up.
 //!
 //! A gate that refuses leaves the inner service alone: `poll_ready` says ready without polling it, and
 //! `call` answers with the refusal without calling it.
@@ -14,7 +15,7 @@ use core::fmt::{self, Debug};
 use core::future::Future;
 use core::mem;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 use resil_core::ResilienceError;
@@ -200,6 +201,17 @@ impl<S, G: Gate> Gated<S, G> {
         }
         Poll::Ready(matches!(self.slot, Slot::Reserved(_)))
     }
+
+    /// Asks for whoever is in line and waits no longer.
+    fn ask_from(&self, mut turn: G::Turn) -> Result<G::Reserved, Rejected> {
+        match turn.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => {
+                drop(turn); // or its place would stand in the way
+                self.gate.ask_now()
+            }
+        }
+    }
 }
 
 impl<S, G, Q, E> Service<Q> for Gated<S, G>
@@ -227,7 +239,8 @@ where
         let reserved = match mem::replace(&mut self.slot, Slot::Nothing) {
             Slot::Reserved(reserved) => Ok(reserved),
             Slot::Refused(rejected) => Err(rejected),
-            Slot::Nothing | Slot::Waits(_) => self.gate.ask_now(),
+            Slot::Waits(turn) => self.ask_from(turn),
+            Slot::Nothing => self.gate.ask_now(),
         };
         let state = match reserved.and_then(Reserved::begin) {
             // In this order: should the call panic, the permit is there to be told.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use resil_std::Bulkhead;
 use resil_std::core::bulkhead::BulkheadConfig;
+use resil_std::core::call::Priority;
 use resil_std::core::{ErrorCode, ResilienceError};
 use resil_std::tower::{BulkheadLayer, OperationLayer};
 use tower::{BoxError, Layer, Service, service_fn};
@@ -64,6 +65,20 @@ async fn a_service_that_was_let_in_and_not_polled_gives_the_permit_on_pitfall_18
     assert!(is_ready_for(&mut third, &tasks[1]));
     drop(third);
     assert_eq!(bulkhead.held(), 0);
+}
+
+#[tokio::test]
+async fn a_place_in_line_does_not_stand_in_the_way_of_its_own_call() {
+    let (bulkhead, watched) = (bulkhead(1, 8), Watched::default());
+    let held = bulkhead.try_acquire(1, Priority::Normal).unwrap();
+    let mut service = watched.behind(BulkheadLayer::new(bulkhead.clone()));
+    assert!(!is_ready(&mut service));
+    drop(held);
+    assert_eq!(
+        now(service.call("let in, and not polled since")).unwrap(),
+        "let in, and not polled since"
+    );
+    assert_eq!((bulkhead.held(), bulkhead.waiting()), (0, 0));
 }
 
 #[tokio::test]

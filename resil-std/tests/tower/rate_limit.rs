@@ -56,6 +56,16 @@ async fn a_call_that_was_made_has_spent_its_token_however_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_in_line_does_not_stand_in_the_way_of_its_own_call() {
+    let (limiter, watched) = (limiter(1), Watched::default());
+    limiter.allow(1).unwrap();
+    let mut service = watched.behind(RateLimitLayer::new(limiter.clone()));
+    assert!(!is_ready(&mut service));
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(now(service.call("not polled since")).unwrap(), "not polled since");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_is_woken_when_the_token_is_there_and_not_before_pitfall_22() {
     let limiter = limiter(1);
     limiter.allow(1).unwrap();
