@@ -70,24 +70,24 @@ pub enum Heard {
 }
 
 /// How many were added.
-const NUMBER: u64 = OPEN - 1;
+const NUMBER: u64 = Generation::CLOSED - 1;
 /// So many are to be counted soon, long before their number runs into the bits above it.
-const MANY: u64 = NUMBER & !((1 << 20) - 1);
-/// Whether they are heard.
-const OPEN: u64 = 1 << 31;
-/// For which generation the word was opened.
+const MANY: u64 = 1 << 20;
+/// From this bit on is for which generation the word was opened.
 const FOR: u32 = 32;
-/// The sum of the generations of which they are: what it does not hold falls off above.
+/// From this bit on is the sum of the generations of which they are: what it does not hold falls off above.
 const SUM: u32 = 48;
-
-const SEEN: u64 = (u16::MAX as u64) << FOR | OPEN;
+/// Shifted until the sum has fallen off, a word that was opened for generation 0 is below this while it is
+/// open, and below that while there are few in it.
+const OPEN: u64 = Generation::CLOSED << (SUM - FOR);
+const FEW: u64 = MANY << (SUM - FOR);
 
 impl Generation {
     /// Of a new breaker.
     pub const FIRST: Self = Self(0);
 
     /// The word that hears nobody.
-    pub const CLOSED: u64 = 0;
+    pub const CLOSED: u64 = 1 << 31;
 
     /// The number, for an atomic.
     #[must_use]
@@ -114,27 +114,26 @@ impl Generation {
     #[must_use]
     #[inline]
     pub const fn open(self) -> u64 {
-        (self.0 as u64) << FOR | OPEN
+        (self.0 as u64) << FOR
     }
 
     /// What a success adds to the word, which wraps around.
     #[must_use]
     #[inline]
     pub const fn one(self) -> u64 {
-        (self.0 as u64) << SUM | 1
+        self.sum() | 1
     }
 
     /// What became of a success of this generation that has found this word when it was added.
     #[inline]
     pub const fn hears(self, found: u64) -> Heard {
-        // For one comparison where all is well.
-        if found & (SEEN | MANY) == self.open() {
-            return Heard::Yes;
-        }
-        match found & SEEN {
-            seen if seen == self.open() => Heard::Many,
-            seen if seen & OPEN == 0 => Heard::No,
-            _ => Heard::Late,
+        // Without the sum: for which generation it was opened, whether it is closed, how many there are.
+        // Where all is well, one comparison knows.
+        match (found << (SUM - FOR)) ^ self.sum() {
+            ..FEW => Heard::Yes,
+            FEW..OPEN => Heard::Many,
+            _ if Self::is_open(found) => Heard::Late,
+            _ => Heard::No,
         }
     }
 
@@ -142,7 +141,13 @@ impl Generation {
     #[must_use]
     #[inline]
     pub const fn is_open(word: u64) -> bool {
-        word & OPEN != 0
+        word & Self::CLOSED == 0
+    }
+
+    /// What it is in the sum.
+    #[inline]
+    const fn sum(self) -> u64 {
+        (self.0 as u64) << SUM
     }
 
     /// How many successes are in a word that was opened for this generation and taken away, or in one that

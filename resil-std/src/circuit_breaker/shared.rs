@@ -47,7 +47,7 @@ impl<C, T, W: Window> Shared<C, T, W> {
         let machine = Machine::new(config);
         let (generation, sub_window) = (Generation::FIRST, machine.sub_window());
         let published = Published::new(machine.glance(), generation, sub_window);
-        let told = Told::default();
+        let told = Told::new();
         if sub_window != SubWindow::NONE {
             told.open(generation);
         }

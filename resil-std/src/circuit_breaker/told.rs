@@ -9,7 +9,6 @@ use resil_core::circuit_breaker::{Generation, Heard};
 use crate::sync::{AtomicU64, Condvar, MutexGuard, Ordering, wait};
 
 /// How many successes were told since the lock was free.
-#[derive(Default)]
 pub(super) struct Told {
     word: AtomicU64,
     /// One that was late has withdrawn.
@@ -17,6 +16,11 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// None is heard yet.
+    pub(super) fn new() -> Self {
+        Self { word: AtomicU64::new(Generation::CLOSED), withdrawn: Condvar::new() }
+    }
+
     /// Tells one of a look in this generation.
     #[inline]
     pub(super) fn add(&self, generation: Generation) -> Heard {
@@ -57,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_is_told_while_the_word_is_closed_is_not_heard_and_never_counts() {
-        let told = Told::default();
+        let told = Told::new();
         let mut generation = Generation::FIRST;
         assert_eq!(told.add(generation), Heard::No, "nobody has opened it");
         for _ in 0..3 {
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn who_has_looked_before_another_generation_is_late_and_seen_in_what_is_taken() {
-        let (told, late) = (Told::default(), Generation::FIRST);
+        let (told, late) = (Told::new(), Generation::FIRST);
         let present = late.next();
         told.open(present);
         assert_eq!(

@@ -229,3 +229,27 @@ fn of_what_threads_tell_nothing_is_lost_or_counted_twice() {
         clock.set(Instant::EPOCH);
     }
 }
+
+#[test]
+fn threads_beside_resets_and_other_policies_never_wait_for_good() {
+    let (breaker, _) = breaker();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let told = breaker.try_acquire().unwrap().success();
+                    assert!(matches!(told, Recorded::Counted | Recorded::Stale), "{told:?}");
+                }
+            });
+        }
+        for round in 1..=2_000 {
+            breaker.reset();
+            breaker.reconfigure(policy((1, 1 + round % 3), WIDTH));
+            assert_eq!(breaker.try_acquire().unwrap().success(), Recorded::Counted);
+            assert!(breaker.counts().calls >= 1, "its own at least");
+        }
+    });
+    breaker.reset();
+    assert_eq!(breaker.try_acquire().unwrap().success(), Recorded::Counted);
+    assert_eq!(breaker.counts().calls, 1, "of those before nothing is left");
+}
