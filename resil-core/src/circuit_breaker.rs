@@ -118,6 +118,7 @@ mod config;
 mod decide;
 pub mod ejection;
 mod gate;
+mod generation;
 mod glance;
 mod machine;
 mod open_time;
@@ -131,6 +132,7 @@ pub mod window;
 
 pub use builder::CircuitBreakerConfigBuilder;
 pub use config::CircuitBreakerConfig;
+pub use generation::{Generation, Heard};
 pub use glance::Glance;
 pub use machine::CircuitBreaker;
 pub use permit::{Permit, Recorded};

@@ -7,7 +7,9 @@
 //! While all is well the lock is not taken: what a closed breaker answers without changing anything is
 //! core's [`Glance`](resil_core::circuit_breaker::Glance), a word beside the lock; and where successes
 //! only add up, as core's [`SubWindow`](resil_core::circuit_breaker::SubWindow) says, they are counted in
-//! another word.
+//! another word, by adding to it. One that sleeps through a transition in the middle of that is late: it
+//! does not count, and the few instructions until it has [said](resil_core::circuit_breaker::Generation) so
+//! under the lock, whoever wants the lock waits.
 //!
 //! [`call`](CircuitBreaker::call) and [`call_blocking`](CircuitBreaker::call_blocking) run an
 //! operation under it. Where the call is not one closure, [`try_acquire`](CircuitBreaker::try_acquire)
@@ -37,9 +39,8 @@
 //! | of the last calls, and slow ones | a load | a short lock: each is weighed | a short lock |
 //! | over time | a load | loads and an addition; the first of each sub-window a short lock | a short lock |
 //!
-//! Over time, a compare-exchange takes the place of the addition for good once there was a transition, a
-//! reset or another policy; and a success takes the lock while the share is reached and only the minimum
-//! of calls is not. A slow one always does. Not closed, each is a short lock.
+//! Over time, a success takes the lock while the share is reached and only the minimum of calls is not. A
+//! slow one always does. Not closed, each is a short lock.
 //!
 //! Besides, a permit is a reading of the clock, and so is a success over time and a call under a lock.
 //! Nothing is allocated; [`try_acquire`](CircuitBreaker::try_acquire) counts a reference, the calls do not.

@@ -5,11 +5,11 @@ pub(crate) use arc_swap::ArcSwapOption;
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
-pub(crate) use parking_lot::MutexGuard;
+pub(crate) use parking_lot::{Condvar, MutexGuard};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
-    Mutex, MutexGuard,
+    Condvar, Mutex, MutexGuard,
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
@@ -61,4 +61,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     return mutex.0.lock();
     #[cfg(loom)]
     return mutex.lock().unwrap_or_else(PoisonError::into_inner);
+}
+
+/// Gives the lock back until it is notified, and takes it again.
+pub(crate) fn wait<'a, T>(condvar: &Condvar, locked: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    #[cfg(not(loom))]
+    {
+        let mut locked = locked;
+        condvar.wait(&mut locked);
+        locked
+    }
+    #[cfg(loom)]
+    condvar.wait(locked).unwrap_or_else(PoisonError::into_inner)
 }

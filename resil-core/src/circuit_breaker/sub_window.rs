@@ -10,15 +10,15 @@ use crate::time::Instant;
 /// in the [window](super::window), whatever their order, and none can open the breaker.
 ///
 /// For whoever keeps the state behind a lock and wants such successes told without it. Beside the
-/// [`Glance`](super::Glance) are kept this, and a number of successes. A success that this [has](Self::has),
-/// while the glance is the one at which it [adds up](super::Glance::adding), is told by adding one to the
-/// number. Whoever takes the lock takes the number away, so that nobody adds to it, and
-/// [counts](CircuitBreakerConfig::add_successes) it. When glance and sub-window are up to date again, a
-/// number is put in its place.
+/// [`Glance`](super::Glance) are kept this, and a word. A success that this [has](Self::has), while the
+/// glance is the one at which it [adds up](super::Glance::adding), is told by adding it to the word, as one
+/// of the [generation](super::Generation) in which it was looked at both. Whoever takes the lock takes the
+/// word away, so that nobody adds to it, and [counts](CircuitBreakerConfig::add_successes) what is in it.
+/// When glance and sub-window are up to date again, a word is put in its place.
 ///
 /// If that happens between a look and the adding, the success is one of the sub-window that is the present
 /// one by then. Only, once the glance [has moved](super::Glance::has_moved_since) or another policy is in
-/// force, it must no longer be possible to add to what is put there on account of a look from before.
+/// force, the next generation begins, and whoever looked before that does not count.
 ///
 /// It is none where the share of failures or of slow calls is reached and only calls are missing that
 /// make the minimum: the next success may open the breaker. So it is with other windows than those

@@ -168,7 +168,7 @@ struct Ended<'a, C, T: Clock, W: Window> {
 impl<C, T: Clock, W: Window> Ended<'_, C, T, W> {
     #[inline(never)]
     fn record(self) {
-        self.shared.record_further(self.permit, self.outcome);
+        self.shared.record_locked(self.permit, self.outcome);
     }
 }
 

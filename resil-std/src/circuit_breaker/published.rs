@@ -1,49 +1,38 @@
 //! What can be known of a machine without its lock.
 
-use resil_core::circuit_breaker::{Glance, SubWindow};
+use resil_core::circuit_breaker::{Generation, Glance, SubWindow};
 
-use super::told::By;
 use crate::sync::{AtomicU64, Ordering};
-
-/// Above the glance: successes that add up are told by exchange.
-const BY_EXCHANGE: u64 = 1 << 32;
 
 /// Written by who has the lock, before it is free, and read without.
 pub(super) struct Published {
-    /// The glance, and above it [how](By) successes are told: one word, so that it takes one comparison to
-    /// know both.
+    /// The glance, and above it the generation: one word, so that who looks knows of both at once.
     glance: AtomicU64,
     sub_window: [AtomicU64; 3],
 }
 
 impl Published {
     /// What there is to know of a new machine.
-    pub(super) fn new(glance: Glance, sub_window: SubWindow) -> Self {
+    pub(super) fn new(glance: Glance, generation: Generation, sub_window: SubWindow) -> Self {
         Self {
-            glance: AtomicU64::new(together(glance, By::Adding)),
+            glance: AtomicU64::new(together(glance, generation)),
             sub_window: sub_window.into_raw().map(AtomicU64::new),
         }
     }
 
     #[inline]
     pub(super) fn glance(&self) -> Glance {
-        Glance::from_raw(self.word() as u32)
+        self.look().0
     }
 
-    /// Whether the glance is this, and successes are told so that add up.
-    #[inline]
-    pub(super) fn is(&self, glance: Glance, by: By) -> bool {
-        self.word() == together(glance, by)
-    }
-
-    /// How successes are told that add up.
-    pub(super) fn by(&self) -> By {
-        if self.word() & BY_EXCHANGE == 0 { By::Adding } else { By::Exchanging }
+    pub(super) fn generation(&self) -> Generation {
+        self.look().1
     }
 
     #[inline]
-    fn word(&self) -> u64 {
-        self.glance.load(Ordering::Acquire)
+    pub(super) fn look(&self) -> (Glance, Generation) {
+        let word = self.glance.load(Ordering::Acquire);
+        (Glance::from_raw(word as u32), Generation::from_raw((word >> GENERATION) as u16))
     }
 
     /// In which they add up.
@@ -54,7 +43,7 @@ impl Published {
 
     /// Brings all of it up to date. A store where nothing changes would take the words from the caches of
     /// all who read them.
-    pub(super) fn renew(&self, glance: Glance, by: By, sub_window: SubWindow) {
+    pub(super) fn renew(&self, glance: Glance, generation: Generation, sub_window: SubWindow) {
         let renew = |word: &AtomicU64, value| {
             if word.load(Ordering::Relaxed) != value {
                 word.store(value, Ordering::Release);
@@ -63,17 +52,16 @@ impl Published {
         for (word, value) in self.sub_window.iter().zip(sub_window.into_raw()) {
             renew(word, value);
         }
-        renew(&self.glance, together(glance, by));
+        renew(&self.glance, together(glance, generation));
     }
 }
 
+/// Above the glance.
+const GENERATION: u32 = 32;
+
 #[inline]
-fn together(glance: Glance, by: By) -> u64 {
-    let above = match by {
-        By::Adding => 0,
-        By::Exchanging => BY_EXCHANGE,
-    };
-    u64::from(glance.into_raw()) | above
+fn together(glance: Glance, generation: Generation) -> u64 {
+    u64::from(glance.into_raw()) | u64::from(generation.into_raw()) << GENERATION
 }
 
 #[cfg(all(test, not(loom)))]
@@ -81,15 +69,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_successes_are_told_is_known_with_the_glance_and_does_not_change_it() {
-        let glance = Glance::from_raw(u32::MAX);
-        let published = Published::new(glance, SubWindow::NONE);
-        assert!(published.by() == By::Adding && published.is(glance, By::Adding));
-        assert!(!published.is(glance, By::Exchanging));
-
-        published.renew(glance, By::Exchanging, SubWindow::NONE);
-        assert!(published.by() == By::Exchanging && published.is(glance, By::Exchanging));
-        assert!(!published.is(glance, By::Adding));
-        assert_eq!(published.glance().into_raw(), glance.into_raw());
+    fn a_look_knows_of_glance_and_generation_whatever_they_are() {
+        let glances = [0, 1, u32::MAX].map(Glance::from_raw);
+        let generations = [0, 1, u16::MAX].map(Generation::from_raw);
+        let published = Published::new(glances[0], generations[2], SubWindow::NONE);
+        assert_eq!(published.look(), (glances[0], generations[2]));
+        for (glance, generation) in glances.into_iter().zip(generations) {
+            published.renew(glance, generation, SubWindow::NONE);
+            assert_eq!(published.look(), (glance, generation));
+            assert_eq!((published.glance(), published.generation()), (glance, generation));
+        }
     }
 }

@@ -3,8 +3,8 @@
 use core::ops::{Deref, DerefMut};
 
 use resil_core::circuit_breaker::{
-    CircuitBreaker, CircuitBreakerConfig, Glance, Permit, Recorded, State, SubWindow, Transition,
-    Window,
+    CircuitBreaker, CircuitBreakerConfig, Generation, Glance, Heard, Permit, Recorded, State,
+    SubWindow, Transition, Window,
 };
 use resil_core::event::EventKind;
 use resil_core::outcome::{Classify, Outcome, Rejected};
@@ -12,18 +12,25 @@ use resil_core::{Clock, Instant};
 
 use super::TARGET;
 use super::published::Published;
-use super::told::{By, Heard, Told};
+use super::told::Told;
 use crate::log;
 use crate::sync::{Mutex, MutexGuard, lock};
 
 type Machine<W> = CircuitBreaker<CircuitBreakerConfig<W>, W>;
+
+/// The machine, and what was told to it that it does not know yet.
+struct Locked<W: Window> {
+    machine: Machine<W>,
+    /// The word that was taken away from [`Told`], from then until all that were late in it have withdrawn.
+    taken: u64,
+}
 
 /// What the handles of one breaker share. What each success writes is far from what each call reads: where
 /// it adds up, a machine lies between that is longer than a cache line.
 #[repr(C)]
 pub(super) struct Shared<C, T, W: Window> {
     told: Told,
-    machine: Mutex<Machine<W>>,
+    locked: Mutex<Locked<W>>,
     published: Published,
     clock: T,
     classifier: C,
@@ -38,12 +45,14 @@ impl<C, T, W: Window> Shared<C, T, W> {
         clock: T,
     ) -> Self {
         let machine = Machine::new(config);
-        let published = Published::new(machine.glance(), machine.sub_window());
-        let told = Told::default();
-        if machine.sub_window() != SubWindow::NONE {
-            told.open(By::Adding);
+        let (generation, sub_window) = (Generation::FIRST, machine.sub_window());
+        let published = Published::new(machine.glance(), generation, sub_window);
+        let told = Told::new();
+        if sub_window != SubWindow::NONE {
+            told.open(generation);
         }
-        Self { told, machine: Mutex::new(machine), published, clock, classifier, name }
+        let locked = Mutex::new(Locked { machine, taken: Generation::CLOSED });
+        Self { told, locked, published, clock, classifier, name }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -70,10 +79,30 @@ impl<C, T, W: Window> Shared<C, T, W> {
     /// A panic elsewhere while the lock was held cannot have left the machine half-changed: core
     /// does not panic, and nothing else runs under the lock but the clock, before the machine.
     pub(super) fn machine(&self) -> Held<'_, W> {
+        self.machine_after(None)
+    }
+
+    /// The machine, after a success that was late has withdrawn. Whoever else is late in what was told has
+    /// found so already, and is on its way here: it is waited for.
+    fn machine_after(&self, mut late: Option<Generation>) -> Held<'_, W> {
         let Self { told, published, .. } = self;
-        let (mut machine, by) = (lock(&self.machine), published.by());
-        machine.add_successes(told.take(by));
-        Held { machine, published, told, by }
+        let mut locked = lock(&self.locked);
+        loop {
+            if let Some(word) = told.take() {
+                locked.taken = word;
+            }
+            if let Some(late) = late.take() {
+                locked.taken = late.withdraw(locked.taken);
+                told.has_withdrawn();
+            }
+            let generation = published.generation();
+            if let Some(successes) = generation.successes(locked.taken) {
+                locked.taken = Generation::CLOSED;
+                locked.machine.add_successes(successes);
+                return Held { locked, published, told, generation };
+            }
+            locked = told.wait(locked);
+        }
     }
 }
 
@@ -115,7 +144,7 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
     pub(super) fn record(&self, permit: Permit, outcome: Outcome) -> Recorded {
         match self.record_at_a_glance(&permit, outcome) {
             Some(recorded) => recorded,
-            None => self.record_further(permit, outcome),
+            None => self.record_locked(permit, outcome),
         }
     }
 
@@ -126,48 +155,31 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
             return self.published.glance().record(permit, outcome);
         }
         let adding = Glance::adding(permit, outcome)?;
-        if self.published.is(adding, By::Adding) { self.add(permit) } else { None }
+        let (glance, generation) = self.published.look();
+        if glance == adding { self.add(permit, generation) } else { None }
     }
 
-    /// [`record`](Self::record) for what cannot be recorded [at a glance](Self::record_at_a_glance).
-    #[inline]
-    pub(super) fn record_further(&self, permit: Permit, outcome: Outcome) -> Recorded {
-        match self.exchange(&permit, outcome) {
-            Some(recorded) => recorded,
-            None => self.record_locked(permit, outcome),
-        }
-    }
-
-    /// Tells a success that adds up. Between looking and adding, others may have begun the next
-    /// sub-window: then it is one of that, as if the clock had been read only then.
+    /// Tells a success that adds up, at a look of this generation. Between looking and adding, others may
+    /// have begun the next sub-window: then it is one of that, as if the clock had been read only then.
     #[inline(always)]
-    fn add(&self, permit: &Permit) -> Option<Recorded> {
+    fn add(&self, permit: &Permit, generation: Generation) -> Option<Recorded> {
         if !self.published.sub_window().has(permit, self.clock.now()) {
             return None;
         }
-        self.heard(self.told.add())
-    }
-
-    /// [`add`](Self::add), by exchange. In what it looks at, nothing has changed when it has exchanged.
-    fn exchange(&self, permit: &Permit, outcome: Outcome) -> Option<Recorded> {
-        let adding = Glance::adding(permit, outcome)?;
-        let adds_up = || self.published.is(adding, By::Exchanging);
-        if !W::ADDS_UP || !adds_up() {
-            return None;
-        }
-        let now = self.clock.now();
-        let has = || adds_up() && self.published.sub_window().has(permit, now);
-        self.heard(self.told.exchange(has))
-    }
-
-    #[inline]
-    fn heard(&self, heard: Heard) -> Option<Recorded> {
-        match heard {
+        match self.told.add(generation) {
             Heard::Yes => {}
             Heard::Many => self.count_told(),
             Heard::No => return None,
+            Heard::Late => return self.withdraw(generation),
         }
         Some(Recorded::Counted)
+    }
+
+    /// It was added to what others have told, and is to be recorded under the lock.
+    #[cold]
+    fn withdraw(&self, late: Generation) -> Option<Recorded> {
+        drop(self.machine_after(Some(late)));
+        None
     }
 
     /// Who takes the lock counts them.
@@ -177,7 +189,7 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
     }
 
     #[inline(never)]
-    fn record_locked(&self, permit: Permit, outcome: Outcome) -> Recorded {
+    pub(super) fn record_locked(&self, permit: Permit, outcome: Outcome) -> Recorded {
         let recorded = self.decide(|machine, now| {
             let recorded = machine.record(permit, outcome, entropy, now);
             (recorded, recorded.transition())
@@ -246,17 +258,17 @@ impl<C, T: Clock, W: Window> Shared<C, T, W> {
 /// The machine, locked, which knows of all successes that were told. What is published is brought up to
 /// date before the lock is free.
 pub(super) struct Held<'a, W: Window> {
-    machine: MutexGuard<'a, Machine<W>>,
+    locked: MutexGuard<'a, Locked<W>>,
     published: &'a Published,
     told: &'a Told,
-    by: By,
+    generation: Generation,
 }
 
 impl<W: Window> Held<'_, W> {
     /// Goes on under another policy.
     pub(super) fn reconfigure(&mut self, config: CircuitBreakerConfig<W>, now: Instant) {
-        self.machine.reconfigure(config, now);
-        self.by = By::Exchanging;
+        self.locked.machine.reconfigure(config, now);
+        self.generation = self.generation.next();
     }
 }
 
@@ -264,26 +276,27 @@ impl<W: Window> Deref for Held<'_, W> {
     type Target = Machine<W>;
 
     fn deref(&self) -> &Machine<W> {
-        &self.machine
+        &self.locked.machine
     }
 }
 
 impl<W: Window> DerefMut for Held<'_, W> {
     fn deref_mut(&mut self) -> &mut Machine<W> {
-        &mut self.machine
+        &mut self.locked.machine
     }
 }
 
 impl<W: Window> Drop for Held<'_, W> {
     #[inline]
     fn drop(&mut self) {
-        let (glance, sub_window) = (self.machine.glance(), self.machine.sub_window());
+        let machine = &self.locked.machine;
+        let (glance, sub_window) = (machine.glance(), machine.sub_window());
         if glance.has_moved_since(self.published.glance()) {
-            self.by = By::Exchanging;
+            self.generation = self.generation.next();
         }
-        self.published.renew(glance, self.by, sub_window);
+        self.published.renew(glance, self.generation, sub_window);
         if sub_window != SubWindow::NONE {
-            self.told.open(self.by);
+            self.told.open(self.generation);
         }
     }
 }

@@ -100,7 +100,7 @@ pub(crate) enum Past {
     None,
     /// One call in ten has failed.
     Failures,
-    /// It was reset: from then on each success is counted by compare-exchange.
+    /// It was reset: successes are told in another generation.
     Reset,
 }
 

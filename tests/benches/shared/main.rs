@@ -173,13 +173,13 @@ fn main() {
             title: "breaker of the last minute, once reset: one thread",
             threads: 1,
             contenders: breaker::over_time(Threads::One, Past::Reset),
-            targets: &[],
+            targets: &[Target::Floor(1.4)],
         },
         Row {
             title: "breaker of the last minute, once reset: two threads",
             threads: 2,
             contenders: breaker::over_time(Threads::Two, Past::Reset),
-            targets: &[],
+            targets: &[Target::Floor(1.4)],
         },
         Row {
             title: "retry: success at once",

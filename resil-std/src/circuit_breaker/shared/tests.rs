@@ -1,6 +1,7 @@
 //! Breakers over time: what is counted beside the lock is what the machine would have counted.
 
 use core::time::Duration;
+use std::sync::Arc;
 use std::thread;
 
 use proptest::prelude::*;
@@ -132,9 +133,8 @@ proptest! {
 /// Whether a success is told with the machine locked by somebody else.
 fn needs_no_lock(breaker: &OverTime, permit: Permit) -> bool {
     let shared = &*breaker.0;
-    let _held = lock(&shared.machine);
-    let told = shared.record_at_a_glance(&permit, Outcome::Success);
-    told.or_else(|| shared.exchange(&permit, Outcome::Success)).is_some()
+    let _held = lock(&shared.locked);
+    shared.record_at_a_glance(&permit, Outcome::Success).is_some()
 }
 
 #[test]
@@ -171,7 +171,6 @@ fn after_a_reset_or_under_another_policy_successes_need_no_lock_either() {
         let (breaker, _) = breaker();
         let late = breaker.0.try_acquire().unwrap();
         change(&breaker);
-        assert!(breaker.0.published.by() == By::Exchanging);
         assert!(needs_no_lock(&breaker, breaker.0.try_acquire().unwrap()));
         breaker.0.record(late, Outcome::Success);
         assert_eq!(breaker.counts().calls, 1 + late_counts);
@@ -182,12 +181,12 @@ fn after_a_reset_or_under_another_policy_successes_need_no_lock_either() {
 fn those_that_were_told_are_counted_before_there_are_too_many() {
     let (breaker, _) = breaker();
     for _ in 0..2 {
-        let before = lock(&breaker.0.machine).counts(Instant::EPOCH).calls;
+        let before = lock(&breaker.0.locked).machine.counts(Instant::EPOCH).calls;
         assert_eq!(before, 0);
         for _ in 0..=1 << 20 {
             breaker.call_blocking(|| Ok::<_, ()>(())).unwrap();
         }
-        let counted = lock(&breaker.0.machine).counts(Instant::EPOCH).calls;
+        let counted = lock(&breaker.0.locked).machine.counts(Instant::EPOCH).calls;
         assert_eq!(counted, (1 << 20) + 1);
         assert_eq!(breaker.counts().calls, counted);
         breaker.reset();
@@ -230,4 +229,93 @@ fn of_what_threads_tell_nothing_is_lost_or_counted_twice() {
         breaker.reset();
         clock.set(Instant::EPOCH);
     }
+}
+
+#[test]
+fn threads_beside_resets_and_other_policies_never_wait_for_good() {
+    let (breaker, _) = breaker();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    let told = breaker.try_acquire().unwrap().success();
+                    assert!(matches!(told, Recorded::Counted | Recorded::Stale), "{told:?}");
+                }
+            });
+        }
+        for round in 1..=2_000 {
+            breaker.reset();
+            breaker.reconfigure(policy((1, 1 + round % 3), WIDTH));
+            assert_eq!(breaker.try_acquire().unwrap().success(), Recorded::Counted);
+            assert!(breaker.counts().calls >= 1, "its own at least");
+        }
+    });
+    breaker.reset();
+    assert_eq!(breaker.try_acquire().unwrap().success(), Recorded::Counted);
+    assert_eq!(breaker.counts().calls, 1, "of those before nothing is left");
+}
+
+/// A clock that does something once, in the middle of whatever reads it: between looking and adding.
+#[derive(Clone, Default)]
+struct Meddling(Arc<std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+
+impl Clock for Meddling {
+    fn now(&self) -> Instant {
+        let meddle = self.0.lock().unwrap().take();
+        if let Some(meddle) = meddle {
+            meddle();
+        }
+        Instant::EPOCH
+    }
+}
+
+#[test]
+fn a_success_that_is_late_is_stale_after_a_reset_and_counts_under_another_policy() {
+    type Meddled = CircuitBreaker<EveryError, Meddling, TimeWindow<5>>;
+    let reset = |breaker: &Meddled| {
+        breaker.reset();
+        breaker.try_acquire().unwrap().success();
+    };
+    let other_policy = |breaker: &Meddled| breaker.reconfigure(policy((1, 3), WIDTH / 2));
+    let both = |breaker: &Meddled| {
+        breaker.reconfigure(policy((1, 3), WIDTH));
+        breaker.reset();
+    };
+    for (meddle, told, calls) in [
+        (reset as fn(&_), Recorded::Stale, 1),
+        (other_policy, Recorded::Counted, 1),
+        (both, Recorded::Stale, 0),
+    ] {
+        let clock = Meddling::default();
+        let breaker =
+            CircuitBreaker::with("peer", policy((1, 2), WIDTH), EveryError, clock.clone());
+        breaker.try_acquire().unwrap().success();
+        breaker.reset();
+        let (late, others) = (breaker.try_acquire().unwrap(), breaker.clone());
+        *clock.0.lock().unwrap() = Some(Box::new(move || meddle(&others)));
+        assert_eq!(late.success(), told);
+        assert_eq!(breaker.counts().calls, calls);
+        assert!(breaker.0.published.generation() != Generation::FIRST);
+        breaker.try_acquire().unwrap().success();
+        assert_eq!(breaker.counts().calls, calls + 1);
+    }
+}
+
+#[test]
+fn nobody_decides_before_a_success_that_was_late_has_withdrawn() {
+    let (breaker, _) = breaker();
+    let (shared, late) = (&*breaker.0, Generation::FIRST);
+    breaker.reset();
+    assert_eq!(breaker.try_acquire().unwrap().success(), Recorded::Counted);
+    assert_eq!(shared.told.add(late), Heard::Late);
+    thread::scope(|scope| {
+        let looks = [(); 2].map(|()| scope.spawn(|| breaker.counts().calls));
+        while lock(&shared.locked).taken == Generation::CLOSED {
+            thread::yield_now(); // until one of them has the lock, and gives it back
+        }
+        assert!(looks.iter().all(|look| !look.is_finished()));
+        assert_eq!(shared.withdraw(late), None);
+        assert_eq!(looks.map(|look| look.join().unwrap()), [1, 1]);
+    });
+    assert_eq!(breaker.counts().calls, 1);
 }

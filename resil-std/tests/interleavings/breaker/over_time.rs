@@ -1,20 +1,17 @@
 //! Successes that are counted beside the lock, against whoever takes it.
 
-use core::time::Duration;
-use std::sync::Arc;
+mod late;
 
-use loom::sync::Mutex;
-use loom::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+
 use loom::thread;
 use resil_std::CircuitBreaker;
 use resil_std::circuit_breaker::Guard;
-use resil_std::core::circuit_breaker::{
-    self as machine, CircuitBreakerConfig, Counts, Glance, Recorded, State, SubWindow, TimeWindow,
-};
+use resil_std::core::Ratio;
+use resil_std::core::circuit_breaker::{CircuitBreakerConfig, Counts, Recorded, State, TimeWindow};
 use resil_std::core::outcome::EveryError;
-use resil_std::core::{Instant, Outcome, Ratio};
 
-use super::FAILED;
+use super::{FAILED, OPEN_FOR};
 use crate::{Hand, model};
 
 const WIDTH: u64 = 100;
@@ -23,6 +20,7 @@ const WIDTH: u64 = 100;
 const THIRD: CircuitBreakerConfig<TimeWindow<2>> = resil_std::core::valid!(
     CircuitBreakerConfig::builder()
         .failure_threshold(9)
+        .timeout(Duration::from_nanos(OPEN_FOR))
         .time_window(Duration::from_nanos(2 * WIDTH))
         .failure_rate(Ratio::new(1, 3))
         .minimum_calls(2)
@@ -32,17 +30,17 @@ const THIRD: CircuitBreakerConfig<TimeWindow<2>> = resil_std::core::valid!(
 type OverTime = CircuitBreaker<EveryError, Hand, TimeWindow<2>>;
 type Call = Guard<EveryError, Hand, TimeWindow<2>>;
 
-/// How successes are told.
+/// What a breaker has been through.
 #[derive(Clone, Copy)]
-enum By {
-    Adding,
-    Exchanging,
+enum Past {
+    None,
+    Reset,
 }
 
-fn breaker(by: By) -> (OverTime, Hand) {
+fn breaker(past: Past) -> (OverTime, Hand) {
     let clock = Hand::new(5);
     let breaker = CircuitBreaker::with("peer", THIRD, EveryError, clock.clone());
-    if let By::Exchanging = by {
+    if let Past::Reset = past {
         breaker.reset();
     }
     (breaker, clock)
@@ -57,9 +55,9 @@ fn counts(calls: u32, failures: u32) -> Counts {
 }
 
 /// One success is known. A failure opens the breaker unless two more are counted before.
-fn two_successes_beside_a_failure(by: By) {
+fn two_successes_beside_a_failure(past: Past) {
     model(move || {
-        let (breaker, _) = breaker(by);
+        let (breaker, _) = breaker(past);
         let [first, one, two, fails] = calls(&breaker);
         first.success();
         let told = thread::spawn(move || [one, two].map(Call::success));
@@ -77,19 +75,19 @@ fn two_successes_beside_a_failure(by: By) {
 }
 
 #[test]
-fn a_success_that_is_added_counts_before_the_breaker_opens_or_not_at_all() {
-    two_successes_beside_a_failure(By::Adding);
+fn a_success_counts_before_the_breaker_opens_or_not_at_all() {
+    two_successes_beside_a_failure(Past::None);
 }
 
 #[test]
-fn a_success_that_is_exchanged_counts_before_the_breaker_opens_or_not_at_all() {
-    two_successes_beside_a_failure(By::Exchanging);
+fn after_a_reset_a_success_counts_before_the_breaker_opens_or_not_at_all() {
+    two_successes_beside_a_failure(Past::Reset);
 }
 
 /// Somebody looks while two tell, in a sub-window that may end meanwhile.
-fn a_look_beside_two_successes(by: By) {
+fn a_look_beside_two_successes(past: Past) {
     model(move || {
-        let (breaker, clock) = breaker(by);
+        let (breaker, clock) = breaker(past);
         let [one, two] = calls(&breaker);
         let tells = thread::spawn(move || assert_eq!(one.success(), Recorded::Counted));
         let others = breaker.clone();
@@ -107,16 +105,16 @@ fn a_look_beside_two_successes(by: By) {
 
 #[test]
 fn what_is_added_beside_a_look_is_counted_once() {
-    a_look_beside_two_successes(By::Adding);
+    a_look_beside_two_successes(Past::None);
 }
 
 #[test]
-fn what_is_exchanged_beside_a_look_is_counted_once() {
-    a_look_beside_two_successes(By::Exchanging);
+fn after_a_reset_what_is_added_beside_a_look_is_counted_once() {
+    a_look_beside_two_successes(Past::Reset);
 }
 
 /// A call that is slow under another policy, whose window forgets what was before.
-fn a_success_beside_another_policy(by: By) {
+fn a_success_beside_another_policy(past: Past) {
     const SLOW: CircuitBreakerConfig<TimeWindow<2>> = resil_std::core::valid!(
         CircuitBreakerConfig::builder()
             .time_window(Duration::from_nanos(4 * WIDTH))
@@ -125,7 +123,7 @@ fn a_success_beside_another_policy(by: By) {
             .build()
     );
     model(move || {
-        let (breaker, clock) = breaker(by);
+        let (breaker, clock) = breaker(past);
         let [call] = calls(&breaker);
         clock.advance(2);
         let tells = thread::spawn(move || assert_eq!(call.success(), Recorded::Counted));
@@ -139,102 +137,10 @@ fn a_success_beside_another_policy(by: By) {
 
 #[test]
 fn what_is_added_beside_another_policy_is_under_the_one_or_the_other() {
-    a_success_beside_another_policy(By::Adding);
+    a_success_beside_another_policy(Past::None);
 }
 
 #[test]
-fn what_is_exchanged_beside_another_policy_is_under_the_one_or_the_other() {
-    a_success_beside_another_policy(By::Exchanging);
-}
-
-/// A success of a call from before a reset, and one from after it.
-fn a_late_success_beside_a_reset(
-    late: impl FnOnce() -> bool + Send + 'static,
-    reset: impl FnOnce(),
-    next: impl FnOnce() -> bool,
-    counted: impl FnOnce() -> u32,
-) {
-    let tells = thread::spawn(late);
-    reset();
-    assert!(next(), "it is of this epoch");
-    tells.join().unwrap();
-    assert_eq!(counted(), 1, "the late one was forgotten, or it is stale");
-}
-
-fn a_late_success(by: By) {
-    model(move || {
-        let (breaker, _) = breaker(by);
-        let [late] = calls(&breaker);
-        a_late_success_beside_a_reset(
-            move || late.success() == Recorded::Counted,
-            || breaker.reset(),
-            || breaker.try_acquire().unwrap().success() == Recorded::Counted,
-            || breaker.counts().calls,
-        );
-    });
-}
-
-#[test]
-fn what_is_added_late_does_not_count_after_a_reset() {
-    a_late_success(By::Adding);
-}
-
-#[test]
-fn what_is_exchanged_late_does_not_count_after_a_reset() {
-    a_late_success(By::Exchanging);
-}
-
-#[test]
-#[should_panic = "the late one was forgotten, or it is stale"]
-fn a_word_that_is_opened_again_after_a_reset_would_take_what_is_added_late() {
-    const OPEN: u64 = 1 << 63;
-    type Machine = machine::CircuitBreaker<CircuitBreakerConfig<TimeWindow<2>>, TimeWindow<2>>;
-
-    struct Wrong {
-        glance: AtomicU64,
-        told: AtomicU64,
-        machine: Mutex<Machine>,
-    }
-
-    impl Wrong {
-        fn locked<R>(&self, run: impl FnOnce(&mut Machine) -> R) -> R {
-            let mut machine = self.machine.lock().unwrap();
-            machine.add_successes(self.told.swap(0, Ordering::AcqRel) as u32);
-            let done = run(&mut machine);
-            self.glance.store(machine.glance().into_raw().into(), Ordering::Release);
-            assert!(machine.sub_window() != SubWindow::NONE);
-            self.told.store(OPEN, Ordering::Release);
-            done
-        }
-
-        fn glance(&self) -> Glance {
-            Glance::from_raw(self.glance.load(Ordering::Acquire) as u32)
-        }
-
-        fn succeed(&self, permit: machine::Permit) -> bool {
-            let adds_up = Glance::adding(&permit, Outcome::Success) == Some(self.glance());
-            let added = adds_up && self.told.fetch_add(1, Ordering::AcqRel) & OPEN != 0;
-            let record = |machine: &mut Machine| {
-                machine.record(permit, Outcome::Success, 0, Instant::EPOCH) == Recorded::Counted
-            };
-            added || self.locked(record)
-        }
-    }
-
-    model(|| {
-        let machine = Machine::new(THIRD);
-        let wrong = Arc::new(Wrong {
-            glance: AtomicU64::new(machine.glance().into_raw().into()),
-            told: AtomicU64::new(OPEN),
-            machine: Mutex::new(machine),
-        });
-        let late = wrong.glance().try_acquire(Instant::EPOCH).unwrap();
-        let others = Arc::clone(&wrong);
-        a_late_success_beside_a_reset(
-            move || others.succeed(late),
-            || assert_eq!(wrong.locked(|machine| machine.reset(Instant::EPOCH)), None),
-            || wrong.succeed(wrong.glance().try_acquire(Instant::EPOCH).unwrap()),
-            || wrong.locked(|machine| machine.counts(Instant::EPOCH).calls),
-        );
-    });
+fn after_a_reset_what_is_added_beside_another_policy_is_under_the_one_or_the_other() {
+    a_success_beside_another_policy(Past::Reset);
 }
