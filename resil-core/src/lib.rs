@@ -36,6 +36,7 @@
 //! | module | answers | policy | state | work a call |
 //! |---|---|---|---|---|
 //! | [`call`] | the next step of a call through all the others | [`PeerPolicy`](call::PeerPolicy), 320 B | [`PeerState`](call::PeerState), 24 B | what its layers do |
+//! | | with a budget | [`BudgetedPolicy`](call::BudgetedPolicy), 352 B | [`BudgetedState`](call::BudgetedState), 32 B | |
 //! | | with a budget and hedging | [`HedgedPolicy`](call::HedgedPolicy), 408 B | [`HedgedState`](call::HedgedState), 160 B | |
 //! | | | [`CallPolicy`](call::CallPolicy), 144 B | [`Call`](call::Call), 256 B | two attempts |
 //! | [`backoff`] | how long to wait before attempt n | [`Backoff`](backoff::Backoff), 56 B | – | a shift, or 24 multiplications |

@@ -2,8 +2,9 @@
 //!
 //! [`Peer`] is core's [composed call](resil_core::call) for tasks and threads: what is remembered of a
 //! peer behind a lock, beside the policy in force, and before the lock what calls need that go well.
-//! [`call`](Peer::call) runs an operation with retries, a breaker, a limit and timeouts, and where the
-//! policy is a [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging too;
+//! [`call`](Peer::call) runs an operation with retries, a breaker, a limit and timeouts, where the policy is a
+//! [`BudgetedPolicy`](resil_core::call::BudgetedPolicy) with a budget of retries too, and where it is a
+//! [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging;
 //! [`call_blocking`](Peer::call_blocking) does so on a thread. [`Peers`] are many peers under one policy.
 //! Other layers are another [`Pipeline`]; a gate over several peers makes hedges and retries go
 //! [elsewhere](Request::elsewhere), and [`call_each`](Handle::call_each) is told where.
