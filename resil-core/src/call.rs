@@ -116,9 +116,8 @@
 //! # Cost
 //!
 //! A [`First`] attempt that succeeds is what its gates cost. A step is the sum of what its layers cost; no
-//! loop but over the two attempts. A [`Call`] is 176 bytes
-//! on a 64-bit machine, two permits, and three charges: of two attempts in flight, or of one that is
-//! due.
+//! loop but over the two attempts. A [`Call`] is 176 bytes on a 64-bit machine, and besides two
+//! permits and three charges: of two attempts in flight, or of one that is due. That is 256 with a [`PeerPolicy`].
 
 mod bound;
 mod budget;

@@ -4,7 +4,7 @@
 //! Every decision is a function of (policy, state, now, event, entropy). Policies are constants,
 //! states are a few bytes, and time and randomness are numbers that you pass in. The crate is
 //! `no_std` and has no allocation, no floating point, no `unsafe`, no atomics, no clock and no panic,
-//! so the same decision falls on a Cortex-M0, on a server and in a test that moves time by hand.
+//! so a Cortex-M0, a server and a test that moves time by hand all decide alike.
 //!
 //! Use `resil-std` on tokio or threads and `resil-embassy` on embassy: they read the clock, lock,
 //! ask here, sleep and log. Use this crate directly in a superloop, a simulation or a test.
