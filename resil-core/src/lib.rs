@@ -67,6 +67,7 @@
 //! | [`snapshot`] | what outlives a reboot | all of these | a few bytes each | a pass over the bytes |
 //!
 //! A retry in flight, a breaker and a bucket are 48 bytes a peer.
+#![cfg_attr(docsrs, feature(doc_cfg))] // says there which feature an item takes
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(
