@@ -116,6 +116,7 @@ impl HealthCheckResult {
 /// let result = read.into_check_result();
 /// assert_eq!(result.status(), HealthStatus::Unhealthy);
 /// assert_eq!(result.message().as_str(), "no acknowledgement from the sensor");
+/// assert_eq!(HealthStatus::Degraded.into_check_result().to_string(), "DEGRADED: DEGRADED");
 /// ```
 ///
 /// | answer | means |
