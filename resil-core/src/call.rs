@@ -50,8 +50,8 @@
 //! # Defaults
 //!
 //! Nothing is on that is not asked for: a [`CallPolicy`] is a retry policy (3 attempts, the seed's)
-//! without a deadline and without a timeout; [`Layers::new`] has a gate, no budget and no hedging. Give
-//! every call that matters a deadline, and an attempt timeout of about twice what a slow attempt takes.
+//! without a deadline and without a timeout; [`Layers::new`] has a gate, no budget and no hedging, and so has
+//! a [`PeerPolicy`]. A [`BudgetedPolicy`] adds the budget, a [`HedgedPolicy`] both. Give every call that matters a deadline, and an attempt timeout of about twice what a slow attempt takes.
 //!
 //! # A timeline
 //!
@@ -116,11 +116,12 @@
 //! # Cost
 //!
 //! A [`First`] attempt that succeeds is what its gates cost. A step is the sum of what its layers cost; no
-//! loop but over the two attempts. A [`Call`] is 176 bytes on a 64-bit machine, two permits, and three
-//! charges: of two attempts in flight, or of one that is due.
+//! loop but over the two attempts. A [`Call`] is 176 bytes on a 64-bit machine, and besides two
+//! permits and three charges: of two attempts in flight, or of one that is due. That is 256 with a [`PeerPolicy`].
 
 mod bound;
 mod budget;
+mod budgeted;
 mod end;
 mod first;
 mod gate;
@@ -138,6 +139,7 @@ mod step;
 
 pub use bound::Bound;
 pub use budget::{Budget, Extra};
+pub use budgeted::{BudgetedPolicy, BudgetedState};
 pub use first::{First, NotAdmitted};
 pub use gate::{End, Gate, Priority, Request};
 pub use hedge::Hedging;

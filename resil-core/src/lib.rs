@@ -4,7 +4,7 @@
 //! Every decision is a function of (policy, state, now, event, entropy). Policies are constants,
 //! states are a few bytes, and time and randomness are numbers that you pass in. The crate is
 //! `no_std` and has no allocation, no floating point, no `unsafe`, no atomics, no clock and no panic,
-//! so the same decision falls on a Cortex-M0, on a server and in a test that moves time by hand.
+//! so a Cortex-M0, a server and a test that moves time by hand all decide alike.
 //!
 //! Use `resil-std` on tokio or threads and `resil-embassy` on embassy: they read the clock, lock,
 //! ask here, sleep and log. Use this crate directly in a superloop, a simulation or a test.
@@ -36,6 +36,7 @@
 //! | module | answers | policy | state | work a call |
 //! |---|---|---|---|---|
 //! | [`call`] | the next step of a call through all the others | [`PeerPolicy`](call::PeerPolicy), 320 B | [`PeerState`](call::PeerState), 24 B | what its layers do |
+//! | | with a budget | [`BudgetedPolicy`](call::BudgetedPolicy), 352 B | [`BudgetedState`](call::BudgetedState), 32 B | |
 //! | | with a budget and hedging | [`HedgedPolicy`](call::HedgedPolicy), 408 B | [`HedgedState`](call::HedgedState), 160 B | |
 //! | | | [`CallPolicy`](call::CallPolicy), 144 B | [`Call`](call::Call), 256 B | two attempts |
 //! | [`backoff`] | how long to wait before attempt n | [`Backoff`](backoff::Backoff), 56 B | – | a shift, or 24 multiplications |
@@ -66,6 +67,7 @@
 //! | [`snapshot`] | what outlives a reboot | all of these | a few bytes each | a pass over the bytes |
 //!
 //! A retry in flight, a breaker and a bucket are 48 bytes a peer.
+#![cfg_attr(docsrs, feature(doc_cfg))] // says there which feature an item takes
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -2,9 +2,10 @@
 //!
 //! [`Peer`] is core's [composed call](resil_core::call) as a `static`: what is remembered of a peer
 //! behind one of embassy's blocking mutexes, the policy in flash. [`call`](Peer::call) runs an operation
-//! with retries, a breaker, a limit and timeouts, and where the policy is a
-//! [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging too. [`Peers`] are many
-//! peers under one policy. Other layers are another [`Pipeline`].
+//! with retries, a breaker, a limit and timeouts, where the policy is a
+//! [`BudgetedPolicy`](resil_core::call::BudgetedPolicy) with a budget of retries too, and where it is a
+//! [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging. [`Peers`] are many peers under
+//! one policy. Other layers are another [`Pipeline`].
 //!
 //! # Laws
 //!

@@ -33,6 +33,7 @@
 //! WARN  103 ATTEMPT_FAILED mesh[2]: (attempt 3 of 3, "no answer", Failure(Transient, None))
 //! ERROR 303 BREAKER_OPENED mesh[2]: Transition { from: Closed, to: Open }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))] // says there which feature an item takes
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -2,8 +2,9 @@
 //!
 //! [`Peer`] is core's [composed call](resil_core::call) for tasks and threads: what is remembered of a
 //! peer behind a lock, beside the policy in force, and before the lock what calls need that go well.
-//! [`call`](Peer::call) runs an operation with retries, a breaker, a limit and timeouts, and where the
-//! policy is a [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging too;
+//! [`call`](Peer::call) runs an operation with retries, a breaker, a limit and timeouts, where the policy is a
+//! [`BudgetedPolicy`](resil_core::call::BudgetedPolicy) with a budget of retries too, and where it is a
+//! [`HedgedPolicy`](resil_core::call::HedgedPolicy) with a budget and hedging;
 //! [`call_blocking`](Peer::call_blocking) does so on a thread. [`Peers`] are many peers under one policy.
 //! Other layers are another [`Pipeline`]; a gate over several peers makes hedges and retries go
 //! [elsewhere](Request::elsewhere), and [`call_each`](Handle::call_each) is told where.
@@ -49,6 +50,88 @@
 //! let answer = store.call(balance).await; // its breaker is open
 //! let answer = or_degraded(answer, is_unavailable, |_| last).unwrap();
 //! assert!(matches!(answer, Answer::Degraded(19, _)));
+//! # }
+//! ```
+//!
+//! # One call to several peers
+//!
+//! A retry or a hedge of a [`Peer`] goes to that peer again. Where several hold the same, a gate of one's own
+//! chooses among them; its permit says whom it chose, and [`call_each`](Handle::call_each) reads that.
+//!
+//! ```
+//! use core::time::Duration;
+//! use resil_std::Peer;
+//! use resil_std::core::Instant;
+//! use resil_std::core::call::{
+//!     Bound, CallPolicy, End, Gate, Layers, PeerPolicy, PeerState, Pipeline, Request,
+//! };
+//! use resil_std::core::hedge::{HedgePolicy, HedgeState};
+//! use resil_std::core::outcome::{EveryError, Rejected};
+//! # use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+//! # use resil_std::core::rate_limit::{RateLimitConfig, TokenBucket};
+//!
+//! /// Three that hold the same.
+//! struct Replicas { each: PeerPolicy, hedge: HedgePolicy }
+//! struct Known { peers: [PeerState; 3], last: usize }
+//! struct Anyone<'a> { policy: &'a PeerPolicy, known: &'a mut Known }
+//! type Permit = <PeerPolicy as Pipeline>::Permit;
+//!
+//! impl Gate for Anyone<'_> {
+//!     type Permit = (usize, Permit); // whom, and what that one lent
+//!     type Report = ();
+//!
+//!     fn try_acquire(
+//!         &mut self, request: &Request, entropy: &mut impl FnMut() -> u32, now: Instant,
+//!     ) -> Result<(usize, Permit), Rejected> {
+//!         let known = &mut *self.known;
+//!         known.last = (known.last + usize::from(request.elsewhere)) % known.peers.len();
+//!         let mut gate = self.policy.gate(&mut known.peers[known.last]);
+//!         gate.try_acquire(request, entropy, now).map(|permit| (known.last, permit))
+//!     }
+//!
+//!     fn settle(
+//!         &mut self, (whom, permit): (usize, Permit), end: End, entropy: &mut impl FnMut() -> u32, now: Instant,
+//!     ) {
+//!         self.policy.gate(&mut self.known.peers[whom]).settle(permit, end, entropy, now);
+//!     }
+//! }
+//!
+//! impl Pipeline for Replicas {
+//!     type State = (Known, HedgeState);
+//!     type Permit = (usize, Permit);
+//!     type Charge = ();
+//!     type Classifier = EveryError;
+//!     type Gates<'a> = Layers<Anyone<'a>, (), Bound<'a, HedgePolicy, HedgeState>>;
+//!     const FRESH: Self::State =
+//!         (Known { peers: [const { PeerState::FRESH }; 3], last: 0 }, HedgeState::FRESH);
+//!
+//!     fn call(&self) -> &CallPolicy {
+//!         self.each.call()
+//!     }
+//!
+//!     fn gates<'a>(&'a self, (known, hedge): &'a mut Self::State) -> Self::Gates<'a> {
+//!         let anyone = Anyone { policy: &self.each, known };
+//!         Layers::new(anyone).with_hedge(Bound::new(&self.hedge, hedge))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! # let (call, limit) = (CallPolicy::default(), TokenBucket::new(RateLimitConfig::DEFAULT));
+//! # let each = PeerPolicy::new(call, CircuitBreakerConfig::DEFAULT, limit);
+//! let hedge = HedgePolicy::builder().fixed_delay(Duration::from_millis(50)).build()?;
+//! let store = Peer::new("store", Replicas { each, hedge });
+//! let answer = store.handle().call_each(|ticket, call| {
+//!     let whom = call.permit(ticket).map(|permit| permit.0);
+//!     async move {
+//!         if whom == Some(0) {
+//!             core::future::pending::<()>().await; // it hangs
+//!         }
+//!         Ok::<_, std::io::Error>(whom)
+//!     }
+//! });
+//! assert_eq!(answer.await?, Some(1), "the hedge went to the next one");
+//! # Ok(())
 //! # }
 //! ```
 //!

@@ -126,6 +126,7 @@
 //! | `redis` | a quota that nodes share through Redis: `redis`; a check there that is dropped while it waits may have taken its tokens |
 //! | `tower` | the machines as layers of tower: `tower` |
 //! | `quanta`, `coarse` | [clocks](clock) that cost less to read |
+#![cfg_attr(docsrs, feature(doc_cfg))] // says there which feature an item takes
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -3,7 +3,7 @@
 //! | metric | kind | unit | labels | says |
 //! |---|---|---|---|---|
 //! | [`resil_events_total`](EVENTS) | counter | | `machine`, `event`, `name` | what is logged, counted where it is logged |
-//! | [`resil_retry_wait_seconds`](RETRY_WAIT) | histogram | s | `name` | how long a retry waits before its next attempt |
+//! | [`resil_retry_wait_seconds`](RETRY_WAIT) | histogram | s | `name` | how long a retry, alone or in a composed call, waits before its next attempt |
 //! | [`resil_call_duration_seconds`](CALL_DURATION) | histogram | s | `event`, `name` | how long a composed call took, by how it ended |
 //! | [`resil_circuit_breaker_state`](BREAKER_STATE) | gauge | | `name` | 0 closed, 1 open, 2 half-open, 3 forced open, 4 disabled, 5 metrics only |
 //! | [`resil_bulkhead_held_permits`](BULKHEAD_HELD) | gauge | | `name` | permits of guards that are out |

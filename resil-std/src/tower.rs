@@ -116,6 +116,68 @@
 //! # fn main() { with_http::main().unwrap() }
 //! ```
 //!
+//! A handler of axum cannot fail either: to a breaker, a 500 is a success like any other answer, and only a
+//! timeout of a layer further in counts. Where a status is to count, make an error of the answer, innermost,
+//! and hand it on as it was, outermost:
+//!
+//! ```
+//! # use core::convert::Infallible;
+//! # use axum::error_handling::HandleErrorLayer;
+//! # use axum::http::{Request, StatusCode};
+//! # use axum::response::{IntoResponse, Response};
+//! # use axum::{Router, body::Body, routing::get};
+//! # use resil_std::CircuitBreaker;
+//! # use resil_std::core::ResilienceError;
+//! # use resil_std::core::circuit_breaker::CircuitBreakerConfig;
+//! # use resil_std::core::error::Cause;
+//! # use resil_std::tower::{CircuitBreakerLayer, OperationLayer};
+//! # use tower::{ServiceBuilder, ServiceExt};
+//! /// An answer that says that this node has failed.
+//! #[derive(Debug)]
+//! struct Failed(Response);
+//!
+//! impl From<Infallible> for Failed {
+//!     fn from(never: Infallible) -> Self {
+//!         match never {} // `map_result` asks for it
+//!     }
+//! }
+//!
+//! fn by_status(answer: Result<Response, Infallible>) -> Result<Response, Failed> {
+//!     match answer {
+//!         Ok(answer) if answer.status().is_server_error() => Err(Failed(answer)),
+//!         Ok(answer) => Ok(answer),
+//!         Err(never) => Err(never.into()),
+//!     }
+//! }
+//!
+//! async fn as_answer(error: ResilienceError<Failed>) -> Response {
+//!     match error.into_cause() {
+//!         Cause::Operation(Failed(answer)) => answer,
+//!         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(), // or `http::refusal`, as above
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! # let config = CircuitBreakerConfig::builder().failure_threshold(1).build()?;
+//! let layers = ServiceBuilder::new()
+//!     .layer(HandleErrorLayer::new(as_answer))
+//!     .layer(CircuitBreakerLayer::new(CircuitBreaker::new("store", config)))
+//!     .layer(OperationLayer)
+//!     .map_result(by_status);
+//! # let handler = get(async || StatusCode::INTERNAL_SERVER_ERROR);
+//! let app: Router = Router::new().route("/", handler).layer(layers);
+//!
+//! let ask = || app.clone().oneshot(Request::get("/").body(Body::empty()).unwrap());
+//! assert_eq!(ask().await?.status(), StatusCode::INTERNAL_SERVER_ERROR); // the breaker opens
+//! assert_eq!(ask().await?.status(), StatusCode::SERVICE_UNAVAILABLE);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The address of a client is in the extensions of its request, once the router is served with
+//! `into_make_service_with_connect_info::<SocketAddr>()`: `ConnectInfo<SocketAddr>`.
+//!
 //! A [`PeerLayer`] and a [`RetryLayer`] clone the request for each attempt, which an axum `Request` cannot be:
 //! they are for clients, whose request is a small value from which the operation makes its own.
 //!

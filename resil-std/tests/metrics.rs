@@ -204,6 +204,7 @@ fn calls_are_timed_by_how_they_end_under_the_name_that_all_peers_share() {
         |event| &*found[&format!("resil_events_total{{machine=call,event={event},name=mesh}}")];
     assert_eq!((count("ATTEMPT_SUCCEEDED"), count("ATTEMPT_FAILED")), ("1", "3"));
     assert_eq!((count("CALL_SUCCEEDED"), count("CALL_FAILED")), ("1", "1"));
+    assert_eq!(found["resil_retry_wait_seconds{name=mesh}"], "[1.0, 2.0]");
     assert!(!found.keys().any(|name| name.contains("state")), "of many breakers, none is shown");
 }
 

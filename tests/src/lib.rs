@@ -26,4 +26,6 @@ mod readmes {
     struct Root;
     #[doc = include_str!("../../resil-core/README.md")]
     struct Core;
+    #[doc = include_str!("../../resil-std/README.md")]
+    struct Std;
 }

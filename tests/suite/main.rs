@@ -25,6 +25,7 @@ mod health_groups;
 mod heartbeat;
 mod hedge;
 mod limits;
+mod pages;
 mod per_peer;
 mod pitfalls;
 mod rate_limit;

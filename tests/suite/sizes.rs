@@ -1,7 +1,10 @@
 //! The table of the machines in core's documentation, against the code.
 
 use core::mem::size_of;
-use resil_core::call::{Call, CallPolicy, HedgedPolicy, HedgedState, PeerPolicy, PeerState};
+use resil_core::call::{
+    BudgetedPolicy, BudgetedState, Call, CallPolicy, HedgedPolicy, HedgedState, PeerPolicy,
+    PeerState,
+};
 use resil_core::circuit_breaker::ejection::{EjectionConfig, EjectionState};
 use resil_core::circuit_breaker::{
     self, CircuitBreakerConfig, CircuitBreakerState, CountWindow, TimeWindow, Window,
@@ -34,6 +37,7 @@ fn sizes() -> BTreeMap<&'static str, Sizes> {
     let a_check = size_of::<Registry<9>>() - size_of::<Registry<8>>();
     BTreeMap::from([
         both::<PeerPolicy, PeerState>("PeerPolicy"),
+        both::<BudgetedPolicy, BudgetedState>("BudgetedPolicy"),
         both::<HedgedPolicy, HedgedState>("HedgedPolicy"),
         both::<CallPolicy, Call<(circuit_breaker::Permit, BucketCharge)>>("CallPolicy"),
         ("Backoff", (Some(size_of::<backoff::Backoff>()), None)),

@@ -5,7 +5,8 @@ use crate::time::Instant;
 
 /// A pipeline whose policies can be put in force over a state that others have left.
 ///
-/// [`PeerPolicy`](super::PeerPolicy) and [`HedgedPolicy`](super::HedgedPolicy) are.
+/// [`PeerPolicy`](super::PeerPolicy), [`BudgetedPolicy`](super::BudgetedPolicy) and
+/// [`HedgedPolicy`](super::HedgedPolicy) are.
 ///
 /// ```
 /// use resil_core::call::{CallPolicy, HedgedPolicy, Inherit, PeerPolicy, Pipeline};

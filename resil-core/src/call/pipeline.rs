@@ -16,7 +16,8 @@ use core::fmt::Debug;
 ///
 /// A driver keeps the state where calls share it (a cell, a mutex) and takes [steps](Self::step) with
 /// it; whoever implements this says what there is. [`PeerPolicy`](super::PeerPolicy) is a breaker and a
-/// limit, [`HedgedPolicy`](super::HedgedPolicy) has a budget and hedging besides.
+/// limit, [`BudgetedPolicy`](super::BudgetedPolicy) has a budget besides, and
+/// [`HedgedPolicy`](super::HedgedPolicy) a budget and hedging.
 ///
 /// ```
 /// use resil_core::call::{CallPolicy, Layers, Pipeline, Bound};

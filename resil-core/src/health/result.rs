@@ -1,6 +1,7 @@
 //! What a check found.
 
 use super::HealthStatus;
+use crate::circuit_breaker::State;
 use crate::error::{Details, Value};
 use crate::text::Text;
 use crate::time::Instant;
@@ -115,6 +116,7 @@ impl HealthCheckResult {
 /// let result = read.into_check_result();
 /// assert_eq!(result.status(), HealthStatus::Unhealthy);
 /// assert_eq!(result.message().as_str(), "no acknowledgement from the sensor");
+/// assert_eq!(HealthStatus::Degraded.into_check_result().to_string(), "DEGRADED: DEGRADED");
 /// ```
 ///
 /// | answer | means |
@@ -122,6 +124,8 @@ impl HealthCheckResult {
 /// | a [`HealthCheckResult`] | itself |
 /// | `true`, `()` | healthy |
 /// | `false` | unhealthy |
+/// | a [`HealthStatus`] | that, with its name as message |
+/// | the [`State`] of a breaker | its [`health`](State::health), with the name of the state as message |
 /// | `Ok` of any of these | that |
 /// | `Err` of anything that displays | unhealthy, with the error as reason |
 pub trait IntoCheckResult {
@@ -144,6 +148,26 @@ impl IntoCheckResult for bool {
 impl IntoCheckResult for () {
     fn into_check_result(self) -> HealthCheckResult {
         true.into()
+    }
+}
+
+impl IntoCheckResult for HealthStatus {
+    fn into_check_result(self) -> HealthCheckResult {
+        HealthCheckResult::new(self, self.name())
+    }
+}
+
+/// A check of the peer behind a breaker: what the breaker has seen of it is answer enough.
+///
+/// ```
+/// use resil_core::circuit_breaker::State;
+/// use resil_core::health::IntoCheckResult;
+///
+/// assert_eq!(State::Open.into_check_result().to_string(), "DEGRADED: OPEN");
+/// ```
+impl IntoCheckResult for State {
+    fn into_check_result(self) -> HealthCheckResult {
+        HealthCheckResult::new(self.health(), self.name())
     }
 }
 

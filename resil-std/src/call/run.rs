@@ -251,6 +251,10 @@ impl<L: Pipeline, T: Clock, P: Callee<Layers = L, Clock = T>, V, E> Run<P, V, E>
             let refusal = self.call.refusal();
             let code = refusal.map(|refusal| refusal.code().name());
             log::event!(TARGET, EventKind::of_wait(refusal), peer, index, code, ?delay);
+            #[cfg(feature = "metrics")]
+            if let Some(delay) = delay {
+                crate::metrics::retry_waits(peer, delay);
+            }
         }
     }
 

@@ -62,13 +62,13 @@ impl Check {
     ///
     /// ```
     /// use resil_std::CircuitBreaker;
-    /// use resil_std::core::circuit_breaker::{CircuitBreakerConfig, State};
+    /// use resil_std::core::circuit_breaker::CircuitBreakerConfig;
     /// use resil_std::health::Check;
     ///
     /// let breaker = CircuitBreaker::new("peer-7", CircuitBreakerConfig::DEFAULT);
     /// let check = Check::new("peer-7", move || {
     ///     let breaker = breaker.clone();
-    ///     async move { breaker.state() == State::Closed }
+    ///     async move { breaker.state() } // degraded while it is open, never unhealthy
     /// });
     /// # drop(check);
     /// ```

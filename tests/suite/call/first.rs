@@ -5,7 +5,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 use resil_core::backoff::Jitter;
 use resil_core::call::{
-    CallPolicy, Ended, HedgedPolicy, PeerPolicy, Pipeline, Request, Step, Verdict,
+    BudgetedPolicy, CallPolicy, Ended, HedgedPolicy, PeerPolicy, Pipeline, Request, Step, Verdict,
 };
 use resil_core::circuit_breaker::{
     CircuitBreakerConfig, CircuitBreakerConfigBuilder, CountWindow, TimeWindow, Window,
@@ -264,6 +264,13 @@ proptest! {
         let over_time: CircuitBreakerConfig<TimeWindow<4>> =
             breaker().time_window(nanos(100)).minimum_calls(3).build().unwrap();
         Pair::new(peer(over_time, TokenBucket::new(QUOTA))).of_a_window().run(&turns);
+    }
+
+    #[test]
+    fn so_it_is_with_a_budget(turns in turns()) {
+        let peer = || peer(breaker().build().unwrap(), TokenBucket::new(QUOTA));
+        Pair::new(BudgetedPolicy::new(peer(), TokenBudget::DEFAULT)).run(&turns);
+        Pair::new(BudgetedPolicy::new(peer(), RatioBudget::DEFAULT)).run(&turns);
     }
 
     #[test]

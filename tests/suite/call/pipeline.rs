@@ -4,8 +4,8 @@ use super::bench::{ms, s};
 use core::time::Duration;
 use resil_core::backoff::Jitter;
 use resil_core::call::{
-    Call, CallPolicy, Ended, HedgedPolicy, Inherit, PeerPolicy, Pipeline, Request, Step, Ticket,
-    Verdict,
+    BudgetedPolicy, Call, CallPolicy, Ended, HedgedPolicy, Inherit, PeerPolicy, Pipeline, Request,
+    Step, Ticket, Verdict,
 };
 use resil_core::circuit_breaker::{CircuitBreakerConfig, State, Transition};
 use resil_core::deadline::Deadline;
@@ -210,4 +210,53 @@ fn what_is_out_under_an_old_policy_is_told_back_under_a_new_one() {
     let answered = Ended { ticket: first, result: Ok(()) };
     let (step, _) = new.step(&mut call, Some(answered), &mut state, &mut draw, at(700));
     assert_eq!(step, Step::Done(Verdict::Success));
+}
+
+#[test]
+fn without_hedging_a_budget_pays_for_retries_and_ends_them_when_it_is_spent() {
+    // 14 for a retry after a failure, so for one and no second.
+    let budget = TokenBudget::builder().capacity(20).build().unwrap();
+    let breaker = CircuitBreakerConfig::builder().failure_threshold(2).build().unwrap();
+    let peer = PeerPolicy::new(*PEER.call(), breaker, PEER.limit().clone());
+    let mut driver = Driver::new(BudgetedPolicy::new(peer, budget), Deadline::NONE, s(0));
+    let first = driver.attempt(s(0));
+    assert!(matches!(driver.step(lost(first), s(0)).0, Step::Wait { in_flight: 0, .. }));
+    let millitokens = |driver: &Driver<BudgetedPolicy>| budget.millitokens(&driver.state.budget);
+    assert_eq!(millitokens(&driver), 6_000, "paid for when it is decided");
+
+    let second = driver.attempt(s(1));
+    assert!(!second.is_hedge());
+    let (step, transitions) = driver.step(lost(second), s(1));
+    assert!(matches!(step, Step::Done(Verdict::Failed(_))), "{step:?}");
+    assert_eq!(driver.call.attempts(), 2, "of three");
+    assert_eq!(transitions, [(State::Closed, State::Open)]);
+    assert_eq!(driver.pipeline.breaker_state(&driver.state, s(1)), Some(State::Open));
+
+    // The open time is over: the next step says so, and the peer's answer earns.
+    let open = breaker.timeout();
+    let back = s(1).saturating_add(open);
+    driver.call = driver.pipeline.start(Request::ONE, Deadline::NONE, back);
+    let (step, transitions) = driver.step(None, back);
+    let Step::Attempt(probe) = step else { panic!("{step:?}") };
+    assert_eq!(transitions, [(State::Open, State::HalfOpen)]);
+    let (step, _) = driver.step(Some(Ended { ticket: probe, result: Ok(()) }), back);
+    assert_eq!(step, Step::Done(Verdict::Success));
+    assert_eq!(millitokens(&driver), 7_000);
+}
+
+#[test]
+fn a_budget_stays_spent_and_a_breaker_open_under_another_policy() {
+    let old = BudgetedPolicy::new(PEER, TokenBudget::DEFAULT);
+    let mut driver = Driver::new(&old, Deadline::NONE, s(0));
+    let ticket = driver.attempt(s(0));
+    assert!(matches!(driver.step(lost(ticket), s(0)).0, Step::Wait { .. }));
+    let spent = old.budget().millitokens(&driver.state.budget);
+    assert!(spent < old.budget().millitokens(&BudgetedPolicy::<TokenBudget>::FRESH.budget));
+
+    let breaker = CircuitBreakerConfig::builder().failure_threshold(10).build().unwrap();
+    let peer = PeerPolicy::new(*PEER.call(), breaker, old.peer().limit().clone());
+    let new = BudgetedPolicy::new(peer, TokenBudget::DEFAULT);
+    let state = new.inherit(&old, &driver.state, s(0));
+    assert_eq!(new.budget().millitokens(&state.budget), spent);
+    assert_eq!(new.breaker_state(&state, s(0)), Some(State::Open));
 }

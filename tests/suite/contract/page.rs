@@ -79,6 +79,19 @@ fn broken(proofs: &Proofs) -> (String, usize) {
     (rows.collect(), patches.len())
 }
 
+/// The README's table of figures, and the command that finds each, as seen from this page.
+fn figures() -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, after) = readme.split_once("\n## How it is proved\n").unwrap();
+    let table: Vec<_> = after
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(table.len() > 2, "the README has no figures");
+    table.join("\n").replace("](tests/", "](")
+}
+
 pub(crate) fn page(machines: &[Machine], proofs: &Proofs, engines: &Engines) -> String {
     let sources = Sources { proofs, engines, instead: what_resil_does_instead() };
     let guards = guards(machines, proofs, &sources.instead);
@@ -107,6 +120,7 @@ pub(crate) fn page(machines: &[Machine], proofs: &Proofs, engines: &Engines) -> 
     let cells: usize = sums.iter().map(|sum| sum.cells).sum();
     let numbers: BTreeSet<_> = sources.instead.keys().collect();
     let (broken, copies) = broken(proofs);
+    let figures = figures();
     format!(
         "{HEAD}\n{laws} laws, each proved on one engine at least, and {} pitfalls ({pitfalls} rows: some concern \
          several machines). Of {cells} cells {proved} name a proof and {} say nothing; in {impossible} more it \
@@ -114,7 +128,8 @@ pub(crate) fn page(machines: &[Machine], proofs: &Proofs, engines: &Engines) -> 
          | machine | laws | pitfalls | core | std | embassy | Cortex-M |\n|---|---|---|---|---|---|---|\n\
          {rows}| in all | {laws} | {pitfalls} | {} |\n{tables}\n## Broken copies\n\n`tests/broken/check` \
          plants each of these {copies} mistakes in a copy and sees the test fail.\n\n| mistake | caught by |\n\
-         |---|---|\n{broken}",
+         |---|---|\n{broken}\n## The figures\n\nAs [the README](../README.md#how-it-is-proved) \
+         has them.\n\n{figures}\n",
         numbers.len(),
         cells - proved,
         sums.map(shown).join(" | "),

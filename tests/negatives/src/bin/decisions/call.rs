@@ -4,8 +4,7 @@ use crate::{RATE, any_now};
 use core::hint::black_box;
 use resil_core::bulkhead::{Bulkhead, BulkheadConfig};
 use resil_core::call::{
-    Call, CallPolicy, Ended, HedgedPolicy, Layers, PeerPolicy, PeerState, Pipeline, Request, Step,
-    Verdict,
+    Call, CallPolicy, Ended, Layers, PeerPolicy, PeerState, Pipeline, Request, Step, Verdict,
 };
 use resil_core::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
 use resil_core::deadline::Deadline;
@@ -33,10 +32,10 @@ pub(crate) fn call(peer: &PeerPolicy) {
     black_box((call.attempts(), call.deadline(), call.is_over()));
 }
 
-/// The same as a driver makes it, hedged and with the deadline of whoever calls.
+/// The same as a driver makes it, with the deadline of whoever calls.
 #[inline(never)]
-pub(crate) fn driven(pipeline: &HedgedPolicy) {
-    let mut state = black_box(<HedgedPolicy>::FRESH);
+pub(crate) fn driven<L: Pipeline>(pipeline: &L) {
+    let mut state = black_box(L::FRESH);
     let entropy = &mut || black_box(0_u32);
     let deadline = Deadline::at(any_now());
     let mut call = black_box(pipeline.start(black_box(Request::ONE), deadline, any_now()));

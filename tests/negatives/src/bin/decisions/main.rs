@@ -34,7 +34,7 @@ use negatives as _;
 use resil_core::adaptive::{Aimd, Gradient};
 use resil_core::backoff::Backoff;
 use resil_core::bulkhead::BulkheadConfig;
-use resil_core::call::{CallPolicy, HedgedPolicy, PeerPolicy};
+use resil_core::call::{BudgetedPolicy, CallPolicy, HedgedPolicy, PeerPolicy};
 use resil_core::chaos::ChaosPolicy;
 use resil_core::circuit_breaker::ejection::EjectionConfig;
 use resil_core::circuit_breaker::{CircuitBreakerConfig, CircuitBreakerState};
@@ -60,6 +60,7 @@ const PEER: PeerPolicy = PeerPolicy::new(
 pub extern "C" fn _start() -> ! {
     loop {
         call(&black_box(PEER));
+        driven(&black_box(BudgetedPolicy::new(PEER, TokenBudget::AWS)));
         driven(&black_box(HedgedPolicy::new(PEER, TokenBudget::AWS, HedgePolicy::DEFAULT)));
         health();
         heartbeat(&black_box(HeartbeatConfig::DEFAULT));
