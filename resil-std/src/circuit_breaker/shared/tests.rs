@@ -257,7 +257,9 @@ fn threads_beside_resets_and_other_policies_never_wait_for_good() {
 
 /// A clock that does something once, in the middle of whatever reads it: between looking and adding.
 #[derive(Clone, Default)]
-struct Meddling(Arc<std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>>);
+struct Meddling(Arc<std::sync::Mutex<Option<Meddle>>>);
+
+type Meddle = Box<dyn FnOnce() + Send>;
 
 impl Clock for Meddling {
     fn now(&self) -> Instant {
