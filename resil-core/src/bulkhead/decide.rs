@@ -7,8 +7,12 @@ use crate::error::ErrorCode;
 use crate::outcome::{Outcome, Rejected, RetryAt};
 use crate::time::Instant;
 
-/// More is wanted than there will ever be.
-pub(super) const NEVER: Rejected = Rejected::new(ErrorCode::BulkheadFull, RetryAt::Never);
+/// More is wanted than there will ever be. Made in place: a constant is copied, and a Cortex-M0 would link a
+/// copy of memory for that.
+#[inline]
+pub(super) const fn never() -> Rejected {
+    Rejected::new(ErrorCode::BulkheadFull, RetryAt::Never)
+}
 
 impl BulkheadConfig {
     /// Asks to make a call that takes `weight` permits. One of weight 0 always passes and holds
@@ -105,7 +109,7 @@ impl BulkheadConfig {
     ) -> Result<u16, Rejected> {
         let limit = self.limit(priority);
         if weight > limit {
-            return Err(NEVER);
+            return Err(never());
         }
         match state.held.checked_add(weight) {
             Some(held) if held <= limit || weight == 0 => Ok(held),

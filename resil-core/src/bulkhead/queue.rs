@@ -57,7 +57,7 @@
 //! waits; joining, polling and leaving are linear in how many there are.
 
 use super::config::BulkheadConfig;
-use super::decide::NEVER;
+use super::decide::never;
 use super::state::{BulkheadState, Permit, Recorded};
 use crate::call::Priority;
 use crate::error::ErrorCode;
@@ -132,7 +132,7 @@ impl Waiter {
         match self.turn {
             Turn::Waits => None,
             Turn::LetIn(permit) => Some(Ok(permit)),
-            Turn::Refused => Some(Err(NEVER)),
+            Turn::Refused => Some(Err(never())),
         }
     }
 
